@@ -1,0 +1,57 @@
+"""The three commands. Nothing heavy is imported before Hydra has read the command line, so that `--help` is quick."""
+
+import logging
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from micromega.config import schema, signature
+from micromega.config.help import help_text
+from micromega.errors import MicromegaError
+
+log = logging.getLogger("micromega")
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONF = str(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "conf")
+schema.register()
+signature.register_resolvers()
+
+
+def _run(config: DictConfig, task: str) -> Any:
+    from micromega.config.validate import validate  # noqa: PLC0415  (torch is behind it)
+
+    choices = dict(HydraConfig.get().runtime.choices)
+    try:
+        request = validate(config, choices)
+        return import_module(f"micromega.runs.{task}").run(request, config, Path(HydraConfig.get().runtime.output_dir))
+    except MicromegaError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        log.error("%s", error)  # the message is for the user; a traceback would hide it
+        sys.exit(error.exit_status)
+
+
+def _command(task: str) -> Callable[[], Any]:
+    def main(config: DictConfig) -> Any:
+        return _run(config, task)
+
+    def command() -> Any:
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            sys.stdout.write(help_text(task, Path(CONF)) + "\n")
+            return None
+        return hydra.main(version_base="1.3", config_path=CONF, config_name=task)(main)()
+
+    command.__doc__ = f"Run the `{task}` command."
+    return command
+
+
+train = _command("train")
+evaluate = _command("evaluate")
+optimize = _command("optimize")

@@ -1,0 +1,53 @@
+"""The identity of a request: the same request has the same run folder, another one never shares it."""
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+TRAIN_KEYS = ("seed", "market", "data", "model", "trainer", "callbacks", "ckpt_path")
+EVALUATE_KEYS = (*TRAIN_KEYS, "evaluation")
+OPTIMIZE_KEYS = (*EVALUATE_KEYS, "scores", "problem", "solver")
+_KEYS = {"train": TRAIN_KEYS, "evaluate": EVALUATE_KEYS, "optimize": OPTIMIZE_KEYS}
+
+
+def signature(config: DictConfig, task: str) -> str:
+    """Hash those parts of a composed configuration that decide the result.
+
+    Paths, loggers, tags and Hydra's own section stay out. Interpolations are hashed as written, so that the same
+    request has the same signature on every machine and no secret is read.
+
+    Args:
+        config: the composed configuration.
+        task: train, evaluate or optimize; a later task's signature covers the earlier ones' keys.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    parts = {key: _container(config, key) for key in _KEYS[task]}
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_name(config: DictConfig, task: str) -> str:
+    """Folder name of a request: readable labels, then the signature."""
+    labels = [_label(config, "model", 2), _label(config, "market", -2)]
+    return "-".join([*filter(None, labels), signature(config, task)])
+
+
+def _container(config: DictConfig, key: str) -> Any:
+    value = OmegaConf.select(config, key, throw_on_missing=False)
+    return OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value
+
+
+def _label(config: DictConfig, group: str, part: int) -> str:
+    target = OmegaConf.select(config, f"{group}._target_")
+    return str(target).split(".")[part] if target else ""
+
+
+def register_resolvers() -> None:
+    """Register `${run_name:task}` for Hydra's run folder."""
+    OmegaConf.register_new_resolver(
+        "run_name", lambda task, _root_: run_name(_root_, task), replace=True, use_cache=False
+    )
