@@ -1,0 +1,21 @@
+"""What the world is: validated, fingerprinted tables of accounts, posts, mentions, prices and events."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from micromega.market.market import Market, write_market
+    from micromega.market.open import open_market
+    from micromega.market.simulated import simulate
+
+__all__ = ["Market", "open_market", "simulate", "write_market"]
+
+_HOME = {"Market": "market", "write_market": "market", "open_market": "open", "simulate": "simulated"}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, because reading a config class must not import pyarrow.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

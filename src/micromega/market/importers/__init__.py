@@ -1,0 +1,1 @@
+"""One file per public source: files in, market tables out."""

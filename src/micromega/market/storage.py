@@ -1,0 +1,149 @@
+"""Parquet files and market.yaml on disk: checksummed, forced to disk, and never a traceback when damaged."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from micromega import __version__
+from micromega.errors import DataError
+from micromega.files import sync_folder
+
+DESCRIPTION = "market.yaml"
+_KNOWN = ("name", "currency", "source", "created_by", "notes", "tables")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What market.yaml says."""
+
+    name: str
+    currency: str
+    source: str = ""
+    created_by: str = ""
+    notes: tuple[str, ...] = ()
+    tables: Mapping[str, str]
+    """Table name -> its fingerprint when it was written; empty where a person made the folder."""
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read a Parquet file, page checksums verified, values validated (offsets, UTF-8).
+
+    Raises:
+        DataError: the file is missing, no Parquet, truncated or damaged.
+    """
+    if not path.is_file():
+        raise DataError(f"{path.name}: there is no such file in {path.parent}.")
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path.name}: not a readable Parquet file, or damaged ({reason}). Folder: {path.parent}.\n"
+            "Restore it from a backup or make it again."
+        ) from error
+    return table.replace_schema_metadata(None)
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table with page checksums and force it to disk."""
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check market.yaml.
+
+    Raises:
+        DataError: the folder or file is missing, not YAML, or lacks name or currency.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: there is no such folder. A market is a folder with {DESCRIPTION} and Parquet tables."
+        )
+    path = folder / DESCRIPTION
+    remedy = f'It needs at least "name: …" and "currency: …" (for instance USD). File: {path}.'
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{DESCRIPTION} is missing in {folder}. {remedy}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{DESCRIPTION}: not readable as YAML ({str(error).splitlines()[0]}). {remedy}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{DESCRIPTION}: expected keys and values, got {type(found).__name__}. {remedy}")
+    if unknown := [str(key) for key in found if key not in _KNOWN]:
+        raise DataError(f'{DESCRIPTION}: unknown key "{unknown[0]}". Known keys: {", ".join(_KNOWN)}. File: {path}.')
+    for key in ("name", "currency"):
+        if not isinstance(found.get(key), str) or not found[key].strip():
+            raise DataError(f'{DESCRIPTION}: "{key}" is missing or no text (got {found.get(key)!r}). {remedy}')
+    notes, tables = found.get("notes") or [], found.get("tables") or {}
+    if not isinstance(notes, list) or not isinstance(tables, dict):
+        raise DataError(f'{DESCRIPTION}: "notes" is a list and "tables" maps names to fingerprints. File: {path}.')
+    return Description(
+        name=found["name"],
+        currency=found["currency"],
+        source=str(found.get("source") or ""),
+        created_by=str(found.get("created_by") or ""),
+        notes=tuple(str(note) for note in notes),
+        tables={str(name): str(value) for name, value in tables.items()},
+    )
+
+
+def write_market_folder(
+    path: Path, description: Description, tables: Mapping[str, pa.Table], truth: Mapping[str, pa.Table]
+) -> None:
+    """Write a whole market folder, or nothing.
+
+    Everything goes to a temporary folder beside `path`, is forced to disk and renamed.
+
+    Raises:
+        FileExistsError: `path` exists already, possibly made by another process meanwhile.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        temporary.mkdir()
+        for name, table in tables.items():
+            write_parquet(table, temporary / f"{name}.parquet")
+        if truth:
+            (temporary / "truth").mkdir()
+            for name, table in truth.items():
+                write_parquet(table, temporary / "truth" / f"{name}.parquet")
+            sync_folder(temporary / "truth")
+        _write_description(description, temporary / DESCRIPTION)
+        sync_folder(temporary)
+        try:
+            if path.exists():  # renaming over an empty folder would succeed
+                raise FileExistsError(path)
+            temporary.rename(path)
+        except OSError as error:
+            if path.exists():
+                raise FileExistsError(path) from error
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+def _write_description(description: Description, path: Path) -> None:
+    content = {
+        "name": description.name,
+        "currency": description.currency,
+        "source": description.source,
+        "created_by": description.created_by or f"micromega {__version__}",
+        "notes": list(description.notes),
+        "tables": dict(description.tables),
+    }
+    with path.open("w", encoding="utf-8") as file:
+        yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True, width=120)
+        file.flush()
+        os.fsync(file.fileno())
