@@ -1,0 +1,175 @@
+"""The campaign certificate: everything recomputed from problem and plan in numpy, whatever made the plan.
+
+It knows no algorithm. Feasibility is arithmetic; that no plan is better follows from weak duality (`duality.py`), which
+holds for any multipliers at all: bad ones make the bound loose, never wrong.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromega.solvers.campaign.duality import Cases, proof_bound
+from micromega.solvers.campaign.problem import CampaignProblem
+from micromega.solvers.plan import Certificate, Check, Plan, Status
+
+_ROUNDING = 1e-9
+
+
+def verify(problem: CampaignProblem, plan: Plan) -> Certificate:
+    """Check a plan against its problem.
+
+    Args:
+        problem: what was asked.
+        plan: what was answered; nothing in it is believed.
+
+    Returns:
+        Checks of integrality, the budget, every row and the objective, with a proven upper bound. For a plan that says
+        INFEASIBLE the only check is whether its multipliers prove that.
+    """
+    if plan.status is Status.INFEASIBLE:
+        return _verify_infeasible(problem, plan)
+    chosen = np.asarray(plan.chosen)
+    shaped = chosen.shape == (len(problem),)
+    whole = bool(shaped and np.all((chosen == 0) | (chosen == 1)))
+    y = chosen.astype(np.float64) if shaped else np.zeros(len(problem))
+    counts = _row_counts(problem, y)
+    above = np.where(problem.rows.lower > 0, counts - problem.rows.lower, np.inf)
+    slack = np.minimum(above, problem.rows.upper - counts)
+    objective, spend = (math.fsum(column[y != 0] * y[y != 0]) for column in (problem.value, problem.price))
+    bound = proven_bound(problem, plan)
+    affordable = np.abs(problem.value[problem.price <= problem.spending_limit])
+    room = _ROUNDING * max(math.fsum(np.abs(problem.value[y != 0])), float(np.max(affordable, initial=0.0)))
+    checks = [
+        _check_whole(chosen, problem, whole),
+        _check_budget(problem, spend),
+        *_check_rows(problem, counts, slack),
+        *_check_objective(problem, plan, objective, bound, room),
+    ]
+    if not plan.status.has_plan:
+        words = "There is no plan: the solver found none within its limits."
+        checks, objective, spend = [_check("plan", False, 0.0, 1.0, words)], math.nan, math.nan
+    return Certificate(
+        status=plan.status,
+        checks=tuple(checks),
+        objective=objective,
+        spend=spend,
+        upper_bound=bound,
+        gap=_gap(objective, bound, room),
+        row_slack=slack,
+        cases=plan.proof.cases if plan.proof else 1,
+    )
+
+
+def upper_bound(problem: CampaignProblem, multipliers: NDArray[np.float64]) -> float:
+    """Bound the value of every feasible plan by weak duality.
+
+    Args:
+        problem: what was asked.
+        multipliers: any numbers, (1 + R,): budget, then rows. Signs that would price a limit that is not there are set
+            to 0.
+
+    Returns:
+        A number that no plan's value exceeds.
+    """
+    return float(Cases(problem, problem.value).bound(multipliers))
+
+
+def proven_bound(problem: CampaignProblem, plan: Plan) -> float:
+    """Find the smallest bound that the plan's own proof, its multipliers or none at all give."""
+    bounds = [upper_bound(problem, np.zeros(1 + len(problem.rows))), upper_bound(problem, plan.duals)]
+    if plan.proof is not None:
+        bounds.append(proof_bound(problem, problem.value, plan.duals, plan.proof))
+    return min(bounds)
+
+
+def _verify_infeasible(problem: CampaignProblem, plan: Plan) -> Certificate:
+    """No plan exists if weak duality bounds the value 0 of every plan by a negative number (Farkas)."""
+    nothing = np.zeros(len(problem))
+    bound = Cases(problem, nothing).bound(plan.duals)
+    if plan.proof is not None:
+        bound = min(bound, proof_bound(problem, nothing, plan.duals, plan.proof))
+    proven = bound < 0
+    words = (
+        "The multipliers prove that no plan satisfies all constraints."
+        if proven
+        else "The solver says that no plan satisfies all constraints; its multipliers alone do not prove that."
+    )
+    return Certificate(
+        status=plan.status,
+        checks=(_check("infeasible", proven, bound, 0.0, words, slack=-bound),),
+        objective=math.nan,
+        spend=math.nan,
+        upper_bound=math.nan,
+        gap=math.nan,
+        row_slack=np.zeros(0),
+        cases=plan.proof.cases if plan.proof else 1,
+    )
+
+
+def _row_counts(problem: CampaignProblem, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    rows = problem.rows
+    return np.bincount(rows.row_of, weights=y[rows.members], minlength=len(rows)).astype(np.float64)
+
+
+def _check_whole(chosen: NDArray[np.bool_], problem: CampaignProblem, whole: bool) -> Check:
+    words = "Every tuple is either chosen or not." if whole else "The plan holds fractions or has the wrong length."
+    return _check("whole tuples", whole, float(chosen.size), float(len(problem)), words)
+
+
+def _check_budget(problem: CampaignProblem, spend: float) -> Check:
+    words = f"The plan costs {spend:,.2f} of {problem.budget:,.2f} {problem.currency}".rstrip() + "."
+    ok = spend <= problem.spending_limit
+    return _check("budget", ok, spend, problem.budget, words, slack=problem.budget - spend)
+
+
+def _check_rows(problem: CampaignProblem, counts: NDArray[np.float64], slack: NDArray[np.float64]) -> list[Check]:
+    """One check per setting: its tightest row, with how many rows it has and how many are broken."""
+    rows = problem.rows
+    if not len(rows):
+        return []
+    settings, first, code = np.unique(np.array(rows.settings), return_index=True, return_inverse=True)
+    order = np.lexsort((slack, code))
+    tightest = order[np.searchsorted(code[order], np.arange(len(settings)))]
+    size, broken = np.bincount(code), np.bincount(code, weights=slack < 0)
+    checks = []
+    for group in np.argsort(first):
+        row = int(tightest[group])
+        from_below = rows.lower[row] > 0 and counts[row] - rows.lower[row] == slack[row]
+        limit = float(rows.lower[row] if from_below else rows.upper[row])
+        words = f"{rows.names[row]}: the plan has {counts[row]:g}."
+        if size[group] > 1:
+            words = f"{size[group]} rows, {int(broken[group])} broken; the tightest: {words}"
+        name = str(settings[group])
+        checks.append(_check(name, broken[group] == 0, float(counts[row]), limit, words, slack=float(slack[row])))
+    return checks
+
+
+def _check_objective(problem: CampaignProblem, plan: Plan, objective: float, bound: float, room: float) -> list[Check]:
+    difference = abs(plan.objective - objective)
+    words = f"The plan says {plan.objective:,.6g} {problem.unit}, the sum is {objective:,.6g}."
+    checks = [_check("objective", difference <= room, plan.objective, objective, words, slack=room - difference)]
+    if plan.bound is not None:
+        words = f"The solver says that no plan exceeds {plan.bound:,.6g}; this plan has {objective:,.6g}."
+        slack = plan.bound + room - objective
+        checks.append(_check("claimed bound", slack >= 0, objective, plan.bound, words, slack=slack))
+    claim, gap = math.inf if plan.gap is None else plan.gap, _gap(objective, bound, room)
+    words = f"No plan exceeds {bound:,.6g} (proven), so none is better than this one by more than {100 * gap:.3g} %."
+    ok = gap <= claim * (1 + _ROUNDING) + _ROUNDING
+    checks.append(_check("optimality", ok or plan.status is not Status.OPTIMAL, gap, claim, words))
+    return checks
+
+
+def _gap(objective: float, bound: float, room: float) -> float:
+    """(bound - objective) / |objective|, 0 within the room for rounding."""
+    if math.isnan(objective):
+        return math.nan
+    difference = bound - objective
+    if difference <= room:
+        return 0.0
+    return difference / abs(objective) if objective else math.inf
+
+
+def _check(name: str, ok: bool, value: float, limit: float, words: str, *, slack: float | None = None) -> Check:
+    room = limit - value if slack is None else slack
+    return Check(name=name, ok=bool(ok), value=float(value), limit=float(limit), slack=float(room), words=words)

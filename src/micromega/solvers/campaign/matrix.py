@@ -1,0 +1,220 @@
+"""The campaign problem in cvxpy's matrix form: one vector variable, never an indexed loop.
+
+(At 60,000 tuples one Python constraint per creator takes 100 times as long to compile.) Prices are divided by the
+budget and values by the largest one, so that the solver's absolute tolerances mean the same in every currency.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from micromega.errors import MicromegaError
+from micromega.solvers.campaign.problem import TOLERANCE, CampaignProblem
+
+_WORDS = {  # the variables are bounded, so that "or unbounded" is out
+    "optimal": "optimal",
+    "infeasible": "infeasible",
+    "infeasible_or_unbounded": "infeasible",
+    "user_limit": "limit",
+}
+_HAS_SOLUTION = 2  # highspy.SolutionStatus.kSolutionStatusFeasible
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """What HiGHS claims.
+
+    Attributes:
+        status: "optimal", "infeasible", "limit" or "error".
+        y: value of every tuple, (N,), or None.
+        bound: claimed upper bound of the objective in the problem's unit, or None.
+        duals: multipliers in the problem's units, (1 + R,), or None (integer problems have none).
+        words: its own words.
+    """
+
+    status: str
+    y: NDArray[np.float64] | None = None
+    bound: float | None = None
+    duals: NDArray[np.float64] | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matrices:
+    """A problem's rows on the tuples that the budget can pay, without rows that cannot bind.
+
+    Attributes:
+        columns: the tuples kept, (n,); the others are never chosen.
+        price: share of the reference budget, (n,).
+        reference: the budget, which prices are divided by.
+        upper_rows: rows with an upper limit, (U,).
+        upper: their sets, (U, n).
+        lower_rows: rows with a lower limit, (L,).
+        lower: their sets, (L, n).
+    """
+
+    columns: NDArray[np.int64]
+    price: NDArray[np.float64]
+    reference: float
+    upper_rows: NDArray[np.int64]
+    upper: sp.csr_array
+    lower_rows: NDArray[np.int64]
+    lower: sp.csr_array
+
+    @classmethod
+    def of(cls, problem: CampaignProblem) -> "Matrices":
+        """Build them."""
+        columns = np.flatnonzero(problem.price <= problem.spending_limit)
+        rows = problem.rows
+        entries = (np.ones(len(rows.members)), rows.members, rows.start)
+        counts = sp.csr_array(entries, shape=(len(rows), len(problem))).tocsc()[:, columns].tocsr()
+        upper_rows = np.flatnonzero(rows.upper < np.diff(counts.indptr))
+        lower_rows = np.flatnonzero(rows.lower > 0)
+        return cls(
+            columns=columns,
+            price=problem.price[columns] / (problem.budget or 1.0),
+            reference=problem.budget or 1.0,
+            upper_rows=upper_rows,
+            upper=counts[upper_rows],
+            lower_rows=lower_rows,
+            lower=counts[lower_rows],
+        )
+
+    def multipliers(self, rows: int, duals: dict[str, Any]) -> NDArray[np.float64]:
+        """Put the duals of "budget", "upper" and "lower" in their places, (1 + R,), budget per unit of currency."""
+        result = np.zeros(1 + rows)
+        if "budget" in duals:
+            result[0] = np.sum(duals["budget"]) / self.reference
+        if "upper" in duals:
+            result[1 + self.upper_rows] += duals["upper"]
+        if "lower" in duals:
+            result[1 + self.lower_rows] -= duals["lower"]
+        return result
+
+
+def ask(
+    problem: CampaignProblem, *, integer: bool, time_limit_s: float, relative_gap: float = 1e-6, threads: int = 1
+) -> Answer:
+    """Put a campaign problem to HiGHS.
+
+    Args:
+        problem: what is asked.
+        integer: whole tuples, or the linear relaxation.
+        time_limit_s: wall time, seconds.
+        relative_gap: at which the search for whole tuples may stop.
+        threads: of HiGHS.
+    """
+    matrices = Matrices.of(problem)
+    n, rows = len(matrices.columns), problem.rows
+    if not n:  # nothing can be paid, and cvxpy has no empty variables
+        if np.any(rows.lower > 0) or np.any(rows.upper < 0):
+            return Answer(status="infeasible")
+        return Answer(status="optimal", y=np.zeros(len(problem)), bound=0.0, duals=np.zeros(1 + len(rows)))
+    value = problem.value[matrices.columns]
+    scale = float(np.max(np.abs(value))) or 1.0
+    y = cp.Variable(n, boolean=True) if integer else cp.Variable(n, bounds=[0, 1])
+    constraints = _constraints(problem, matrices, y)
+    program: Any = cp.Problem(cp.Maximize((value / scale) @ y), [row for row, _ in constraints.values()])
+    status, words = run(program, solver_options(time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads))
+    if status not in ("optimal", "limit"):
+        return Answer(status=status, words=words)
+    stats = program.solver_stats.extra_stats
+    whole = None
+    if stats.primal_solution_status == _HAS_SOLUTION:  # without one, cvxpy reports zeros as if they were a plan
+        whole = np.zeros(len(problem))
+        whole[matrices.columns] = y.value
+    if integer:
+        bound = -stats.mip_dual_bound * scale
+        return Answer(status=status, y=whole, bound=bound if math.isfinite(bound) else None)
+    if status == "limit":
+        return Answer(status=status)
+    duals = {name: row.dual_value for name, (row, _) in constraints.items()}
+    return Answer(
+        status=status, y=whole, bound=program.value * scale, duals=matrices.multipliers(len(rows), duals) * scale
+    )
+
+
+def farkas_multipliers(problem: CampaignProblem, *, threads: int = 1) -> NDArray[np.float64]:
+    """Find multipliers that prove infeasibility, where the linear relaxation is infeasible.
+
+    They are the duals of "break the constraints as little as possible": weak duality with them bounds the value 0,
+    which every plan has under no objective, by minus the least total violation.
+
+    Args:
+        problem: with no plan.
+        threads: of HiGHS.
+
+    Returns:
+        (1 + R,), zero where the relaxation is feasible.
+    """
+    matrices = Matrices.of(problem)
+    n = len(matrices.columns)
+    if not n:
+        impossible = (problem.rows.upper < 0).astype(np.float64) - (problem.rows.lower > 0)
+        return np.concatenate([[0.0], impossible])
+    y = cp.Variable(n, bounds=[0, 1])
+    constraints = _constraints(problem, matrices, y, elastic=True)
+    excess = [excess for _, excess in constraints.values()]
+    if not excess:
+        return np.zeros(1 + len(problem.rows))
+    program = cp.Problem(cp.Minimize(sum(part.sum() for part in excess)), [row for row, _ in constraints.values()])
+    status, words = run(program, solver_options(time_limit_s=math.inf, relative_gap=0.0, threads=threads))
+    if status != "optimal":
+        raise MicromegaError(f"HiGHS could not say how far the campaign constraints are from feasible ({words}).")
+    return matrices.multipliers(len(problem.rows), {name: row.dual_value for name, (row, _) in constraints.items()})
+
+
+def _constraints(
+    problem: CampaignProblem, matrices: Matrices, y: Any, *, elastic: bool = False
+) -> dict[str, tuple[Any, Any]]:
+    """Build the constraints by name, each with its excess: 0, or a variable where constraints may be broken."""
+
+    def excess(size: int) -> Any:
+        return cp.Variable(size, nonneg=True) if elastic else 0.0
+
+    constraints = {}
+    if np.any(matrices.price > 0):
+        part = excess(1)
+        constraints["budget"] = (matrices.price @ y <= 1.0 + part, part)
+    if matrices.upper_rows.size:
+        part = excess(len(matrices.upper_rows))
+        constraints["upper"] = (matrices.upper @ y <= problem.rows.upper[matrices.upper_rows] + part, part)
+    if matrices.lower_rows.size:
+        part = excess(len(matrices.lower_rows))
+        constraints["lower"] = (matrices.lower @ y >= problem.rows.lower[matrices.lower_rows] - part, part)
+    return constraints
+
+
+def solver_options(*, time_limit_s: float, relative_gap: float, threads: int) -> dict[str, Any]:
+    """Set HiGHS to tolerances on scaled rows that match what `verify` grants."""
+    return {
+        "time_limit": time_limit_s,
+        "mip_rel_gap": relative_gap,
+        "mip_abs_gap": TOLERANCE,
+        "mip_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE,
+        "dual_feasibility_tolerance": TOLERANCE,
+        "threads": threads,
+    }
+
+
+def run(program: Any, options: dict[str, Any]) -> tuple[str, str]:
+    """Solve a cvxpy problem.
+
+    Returns:
+        Status as in `Answer`, and the library's own words.
+    """
+    with warnings.catch_warnings():
+        # The status says the same, and no solution is used unchecked.
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
+        try:
+            program.solve(solver=cp.HIGHS, **options)
+        except (cp.SolverError, ValueError) as error:
+            return "error", str(error)
+    return _WORDS.get(program.status, "error"), str(program.status)
