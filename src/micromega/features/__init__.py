@@ -1,0 +1,1 @@
+"""Raw media in, feature arrays out."""

@@ -1,0 +1,198 @@
+"""Captions to vectors: tokens, word vectors, one mean vector per text."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+from scipy import sparse
+
+from micromega.errors import ConfigError, DataError
+
+_DROPPED = (
+    r"(https?://\S+|www\.\S+|[@＠][\w.]*|<(?:email|phone|url)>)"  # mentions name the answer; addresses name people
+)
+_NOT_IN_WORDS = r"[^\p{L}\p{N}']+"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """The words of many texts, flat.
+
+    Attributes:
+        text: (T,) int64, which text each word stands in, ascending.
+        word: (T,) int64, index into `words`.
+        words: (V,) string array, each different word once.
+        texts: number of texts.
+    """
+
+    text: NDArray[np.int64]
+    word: NDArray[np.int64]
+    words: pa.Array
+    texts: int
+
+
+def tokenise(captions: pa.Array | pa.ChunkedArray) -> Tokens:
+    """Split captions into lower-case words; mentions, addresses and punctuation go, hashtags lose their sign.
+
+    Args:
+        captions: (P,) string, null counts as empty.
+
+    Returns:
+        The words of all captions.
+    """
+    lowered = pc.utf8_lower(pc.fill_null(captions, ""))
+    spaced = pc.replace_substring_regex(pc.replace_substring_regex(lowered, _DROPPED, " "), _NOT_IN_WORDS, " ")
+    lists = pc.split_pattern(pc.utf8_trim_whitespace(spaced), " ")
+    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    text = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
+    flat = lists.flatten()
+    kept = pc.not_equal(flat, "").to_numpy(zero_copy_only=False)
+    encoded = flat.filter(pa.array(kept)).dictionary_encode()
+    return Tokens(
+        text=text[kept].astype(np.int64),
+        word=encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+        words=encoded.dictionary,
+        texts=len(lists),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordVectors:
+    """A table of word vectors.
+
+    Attributes:
+        words: (V,) string array, distinct.
+        vectors: (V, d) float32.
+    """
+
+    words: pa.Array
+    vectors: NDArray[np.float32]
+
+
+def load_word_vectors(path: Path) -> WordVectors:
+    """Read word vectors in GloVe's text format ("word v1 … vd" a line), plain or gzipped.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The table.
+
+    Raises:
+        DataError: the file is missing or a line is not of that form.
+    """
+    if not path.is_file():
+        msg = f"{path}: no such word-vector file. Give data.word_vectors a GloVe text file, or null for hashed vectors."
+        raise DataError(msg)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            table = csv.read_csv(
+                file,
+                read_options=csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 26),
+                parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+                convert_options=csv.ConvertOptions(column_types={"f0": pa.string()}, strings_can_be_null=False),
+            )
+        vectors = np.column_stack([column.to_numpy() for column in table.columns[1:]]).astype(np.float32)
+    except (OSError, EOFError, ValueError, pa.ArrowInvalid) as error:
+        msg = (
+            f"{path}: not in GloVe's text format ({error}). Each line must be a word and numbers, with spaces between."
+        )
+        raise DataError(msg) from None
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        msg = f"{path}: line {row + 1} holds a value that is not finite. Correct or drop the line."
+        raise DataError(msg)
+    return WordVectors(words=table.column(0).combine_chunks(), vectors=vectors)
+
+
+def hashed_vectors(words: pa.Array, dimension: int) -> NDArray[np.float32]:
+    """Give each word a fixed pseudo-random sign vector (random indexing; Achlioptas 2003).
+
+    A sum of such vectors is a random projection of the bag of words: it needs no download, knows every language and
+    hashtag, and keeps lexical overlap, but no synonyms.
+
+    Args:
+        words: (V,) strings.
+        dimension: d.
+
+    Returns:
+        (V, d) float32, entries ±1/√d; the same word has the same vector in every process.
+    """
+    state = _fnv1a(words)
+    columns = []
+    with np.errstate(over="ignore"):
+        for _ in range(-(-dimension // 64)):
+            state = state + np.uint64(0x9E3779B97F4A7C15)  # splitmix64
+            bits = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            bits ^= bits >> np.uint64(31)
+            columns.append((bits[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1))
+    signs = np.concatenate(columns, axis=1)[:, :dimension].astype(np.float32) * 2 - 1
+    return np.asarray(signs / np.sqrt(dimension), dtype=np.float32)
+
+
+def _fnv1a(words: pa.Array) -> NDArray[np.uint64]:
+    """Hash strings with 64-bit FNV-1a, one vectorised step per byte position."""
+    binary = words.cast(pa.large_binary())
+    lengths = pc.binary_length(binary).to_numpy(zero_copy_only=False).astype(np.int64)
+    data = np.frombuffer(b"".join(binary.to_pylist()), dtype=np.uint8)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    state = np.full(len(words), 0xCBF29CE484222325, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for position in range(int(lengths.max(initial=0))):
+            live = np.flatnonzero(lengths > position)
+            state[live] = (state[live] ^ data[starts[live] + position]) * np.uint64(0x100000001B3)
+    return state
+
+
+def text_features(tokens: Tokens, table: WordVectors | None, hashed: int) -> NDArray[np.float32]:
+    """Represent each text by the mean of its words' vectors (Gan et al. 2019, section 3.2.1, one vector a post).
+
+    A word-vector table knows synonyms but, cut to its frequent words, few brand names and hashtags; hashed vectors
+    know every word but no synonyms. Given both, the two means stand side by side.
+
+    Args:
+        tokens: the words of P texts.
+        table: word vectors, or None.
+        hashed: length of the hashed part; 0 for none.
+
+    Returns:
+        (P, d) float32. A text without a word of the table has the table's mean vector in that part; an empty text has
+        zeros in the hashed part.
+
+    Raises:
+        ConfigError: there is neither a table nor a hashed part.
+    """
+    parts = []
+    if table is not None:
+        found = pc.fill_null(pc.index_in(tokens.words, value_set=table.words), -1)
+        rows = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        parts.append(_means(tokens, rows, table.vectors, table.vectors.mean(axis=0)))
+    if hashed:
+        vectors = hashed_vectors(tokens.words, hashed)
+        parts.append(_means(tokens, np.arange(len(vectors)), vectors, np.zeros(hashed, np.float32)))
+    if not parts:
+        msg = "data.word_vectors is null and data.hashed_size is 0, so captions have no features. Set one of them."
+        raise ConfigError(msg)
+    return np.concatenate(parts, axis=1)
+
+
+def _means(
+    tokens: Tokens, rows: NDArray[np.int64], vectors: NDArray[np.float32], fallback: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Mean vector of each text; `rows` gives each word's vector, −1 for none."""
+    row = rows[tokens.word]
+    known = row >= 0
+    counts = sparse.csr_matrix(
+        (np.ones(int(known.sum()), dtype=np.float32), (tokens.text[known], row[known])),
+        shape=(tokens.texts, len(vectors)),
+    )
+    total = np.asarray(counts.sum(axis=1)).ravel()
+    means = np.asarray(counts @ vectors) / np.maximum(total, 1)[:, None]
+    means[total == 0] = fallback
+    return np.asarray(means, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""One folder per model, holding all of it."""

@@ -1,0 +1,47 @@
+"""What any ranker must beat: chance, and content similarity without learning (Gan et al. 2019, section 5.2)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromega.models.mir.accounts import Accounts
+
+
+def random_scores(brands: int, creators: int, seed: int) -> NDArray[np.float64]:
+    """RAND: uniform scores.
+
+    Args:
+        brands: B.
+        creators: M.
+        seed: random seed.
+
+    Returns:
+        (B, M) scores in [0, 1).
+    """
+    return np.random.default_rng(seed).random((brands, creators))
+
+
+def similarity_scores(
+    accounts: Accounts, features: NDArray[np.float32], brands: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """SBR: cosine of the concatenated modalities of brand and creator, the creator's own posts left out of the brand.
+
+    Args:
+        accounts: the market.
+        features: (V, d) standardised modalities, concatenated, so that no modality wins by its scale.
+        brands: (n,) brand rows.
+
+    Returns:
+        (n, M) cosines.
+    """
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.where(length > 0, length, 1)
+    creators = unit[accounts.creator_view]
+    scores = (unit[brands] @ creators.T).astype(np.float64)
+    row = np.full(len(accounts.brand_ids), -1)
+    row[brands] = np.arange(len(brands))
+    mine = row[accounts.pair_brand] >= 0
+    pair_creator = accounts.pair_creator[mine]
+    scores[row[accounts.pair_brand[mine]], pair_creator] = (
+        unit[accounts.pair_view[mine]] * creators[pair_creator]
+    ).sum(axis=1)
+    return scores

@@ -1,0 +1,163 @@
+"""Ranking metrics of the paper's section 5.3, over queries (brands) of any length.
+
+All take flat arrays: scores (N,), labels (N,) 0/1, queries (N,) ids. They depend on the order of the scores alone, so
+    any increasing transform leaves them unchanged (torchmetrics' retrieval metrics drop positives with negative
+    scores).
+Queries without a positive, or for AUC without a negative, are left out of the mean.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from micromega.errors import DataError
+
+
+def auc(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) -> float:
+    """Probability that a positive scores above a negative of the same query, ties counting one half; mean over queries.
+
+    Args:
+        scores: (N,) finite numbers.
+        labels: (N,) 1 for a positive, 0 for a negative.
+        queries: (N,) query of each row.
+
+    Returns:
+        AUC in [0, 1]; NaN where no query has both classes.
+
+    Raises:
+        DataError: lengths differ or a score is not finite.
+
+    Example:
+        >>> auc([0.9, 0.2, 0.4, -1.0], [1, 0, 1, 0], [7, 7, 8, 8])
+        1.0
+    """
+    s, y, q, n = _flat(scores, labels, queries)
+    positives = np.bincount(q, weights=y, minlength=n)
+    negatives = np.bincount(q, minlength=n) - positives
+    rank_sum = np.bincount(q, weights=_average_ranks(s, q) * y, minlength=n)
+    both = (positives > 0) & (negatives > 0)
+    wins = rank_sum[both] - positives[both] * (positives[both] + 1) / 2
+    return _mean(wins / (positives[both] * negatives[both]))
+
+
+def cauc(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike, same_category: ArrayLike) -> float:
+    """AUC against negatives of the query's own category alone.
+
+    Args:
+        scores: (N,) finite numbers.
+        labels: (N,) 0/1.
+        queries: (N,) query of each row.
+        same_category: (N,) whether the row's creator belongs to the query's category; positives count either way.
+
+    Returns:
+        cAUC in [0, 1]; NaN where no query has both classes.
+
+    Raises:
+        DataError: lengths differ or a score is not finite.
+    """
+    labels = np.asarray(labels)
+    keep = (labels == 1) | np.asarray(same_category, dtype=bool)
+    return auc(np.asarray(scores)[keep], labels[keep], np.asarray(queries)[keep])
+
+
+def recall_at_k(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike, k: int) -> float:
+    """Share of a query's positives within its first k; mean over queries. Among equal scores a positive comes last.
+
+    Args:
+        scores: (N,) finite numbers.
+        labels: (N,) 0/1.
+        queries: (N,) query of each row.
+        k: length of the shortlist.
+
+    Returns:
+        Recall in [0, 1]; NaN where no query has a positive.
+
+    Raises:
+        DataError: lengths differ or a score is not finite.
+
+    Example:
+        >>> recall_at_k([3, 2, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0], k=2)
+        0.5
+    """
+    s, y, q, n = _flat(scores, labels, queries)
+    positives = np.bincount(q, weights=y, minlength=n)
+    found = np.bincount(q, weights=y * (_last_ranks(s, q) <= k), minlength=n)
+    return _mean(found[positives > 0] / positives[positives > 0])
+
+
+def median_first_rank(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) -> float:
+    """Median over queries of the rank of the first positive (MedR). Among equal scores a positive comes last.
+
+    Args:
+        scores: (N,) finite numbers.
+        labels: (N,) 0/1.
+        queries: (N,) query of each row.
+
+    Returns:
+        Median rank, 1 is best; NaN where no query has a positive.
+
+    Raises:
+        DataError: lengths differ or a score is not finite.
+
+    Example:
+        >>> median_first_rank([3, 2, 1, 5, 4], [0, 1, 1, 1, 0], [0, 0, 0, 1, 1])
+        1.5
+    """
+    s, y, q, n = _flat(scores, labels, queries)
+    first = np.full(n, np.inf)
+    np.minimum.at(first, q[y == 1], _last_ranks(s, q)[y == 1])
+    found = first[np.isfinite(first)]
+    return float(np.median(found)) if len(found) else float("nan")
+
+
+def _flat(
+    scores: ArrayLike, labels: ArrayLike, queries: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.int64], int]:
+    s, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    ids, q = np.unique(np.asarray(queries), return_inverse=True)
+    if not s.ndim == y.ndim == q.ndim == 1 or not len(s) == len(y) == len(q):
+        msg = f"scores, labels and queries must be flat and of one length, got shapes {s.shape}, {y.shape}, {q.shape}."
+        raise DataError(msg)
+    if not np.isfinite(s).all():
+        row = int(np.flatnonzero(~np.isfinite(s))[0])
+        count = int((~np.isfinite(s)).sum())
+        msg = f"scores: {count} values are not finite (first: row {row}). A ranking needs finite scores."
+        raise DataError(msg)
+    return s, (y == 1).astype(np.float64), q, len(ids)
+
+
+def _sorted_groups(
+    s: NDArray[np.float64], q: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Order by (query, score); position within the query; tie group of each sorted row."""
+    order = np.lexsort((s, q))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(q))[:-1]]) if len(q) else np.zeros(0, np.int64)
+    position = np.arange(len(q)) - starts[q[order]]
+    new = np.ones(len(q), dtype=bool)
+    new[1:] = (np.diff(q[order]) != 0) | (np.diff(s[order]) != 0)
+    return order, position, np.cumsum(new) - 1
+
+
+def _average_ranks(s: NDArray[np.float64], q: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Ascending rank within the query from 1, ties sharing their mean."""
+    order, position, tie = _sorted_groups(s, q)
+    mean = np.bincount(tie, weights=position + 1.0) / np.maximum(np.bincount(tie), 1)
+    ranks = np.empty(len(s))
+    ranks[order] = mean[tie]
+    return ranks
+
+
+def _last_ranks(s: NDArray[np.float64], q: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Descending rank within the query from 1, every member of a tie at the tie's last place."""
+    order, position, tie = _sorted_groups(s, q)
+    size = np.bincount(q) if len(q) else np.zeros(0, np.int64)
+    first = np.zeros(int(tie[-1]) + 1 if len(tie) else 0, dtype=np.int64)
+    first[tie[::-1]] = position[::-1]
+    ranks = np.empty(len(s))
+    ranks[order] = size[q[order]] - first[tie]
+    return ranks
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

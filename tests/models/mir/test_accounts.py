@@ -1,0 +1,175 @@
+"""What stands for an account, and that no evaluated pair leaks into it."""
+
+import numpy as np
+import pytest
+from mir_markets import hand_made
+
+from micromega.errors import DataError
+from micromega.models.mir import auc
+from micromega.models.mir.accounts import build_accounts
+from micromega.models.mir.baselines import similarity_scores
+from micromega.models.mir.config import MIRDataConfig
+from micromega.models.mir.data import MIRData, split_brands
+
+MENTIONS = MIRDataConfig(brand_posts="mentions", min_positives=2, min_posts=1, list_length=2, hashed_size=64)
+
+
+def three_brands():
+    posts = [(f"c{n}", f"own words {n} w{n}", []) for n in range(6)]
+    for brand, creators in {"b0": (0, 1, 2), "b1": (2, 3), "b2": (4, 5)}.items():
+        posts += [(f"c{n}", f"ad {brand} by c{n} z{n}{brand}", [brand]) for n in creators]
+    return posts
+
+
+def features_of(accounts, brand, creator):
+    pair = np.flatnonzero(
+        (accounts.brand_ids[accounts.pair_brand] == brand) & (accounts.creator_ids[accounts.pair_creator] == creator)
+    )
+    assert len(pair) == 1
+    view = accounts.pair_view[pair[0]]
+    return {name: values[view] for name, values in accounts.features.items()}
+
+
+def test_pairs_are_the_mentions_and_labels_their_matrix():
+    accounts = build_accounts(hand_made(three_brands()), MENTIONS)
+    assert accounts.brand_ids.tolist() == ["b0", "b1", "b2"]
+    assert accounts.creator_ids.tolist() == [f"c{n}" for n in range(6)]
+    found = {(accounts.brand_ids[b], accounts.creator_ids[c]) for b, c in np.argwhere(accounts.labels())}
+    assert found == {("b0", "c0"), ("b0", "c1"), ("b0", "c2"), ("b1", "c2"), ("b1", "c3"), ("b2", "c4"), ("b2", "c5")}
+
+
+@pytest.mark.parametrize("changed", ["ad post", "own post", "likes"])
+def test_nothing_of_a_creator_enters_the_brand_it_is_scored_against(changed):
+    """Change everything of c1; the view of b0 in the pair (b0, c1) must not move, the brand's own view must."""
+    before = build_accounts(hand_made(three_brands()), MENTIONS)
+    posts = [
+        (
+            author,
+            "entirely different text here" if author == "c1" and bool(brands) == (changed == "ad post") else text,
+            brands,
+        )
+        for author, text, brands in three_brands()
+    ]
+    followers = {"c1": 9_000_000} if changed == "likes" else None
+    after = build_accounts(hand_made(posts, followers), MENTIONS)
+    for name in before.features:
+        np.testing.assert_array_equal(features_of(before, "b0", "c1")[name], features_of(after, "b0", "c1")[name])
+    if changed == "ad post":
+        assert not np.array_equal(before.features["text"][0], after.features["text"][0]), (
+            "the change does reach the brand"
+        )
+
+
+def test_a_creators_view_holds_no_post_about_any_brand():
+    before = build_accounts(hand_made(three_brands()), MENTIONS)
+    posts = [(author, "changed" if brands else text, brands) for author, text, brands in three_brands()]
+    after = build_accounts(hand_made(posts), MENTIONS)
+    views = before.creator_view
+    np.testing.assert_array_equal(before.features["text"][views], after.features["text"][views])
+
+
+def test_views_are_the_posts_that_they_say():
+    posts = three_brands()
+    accounts = build_accounts(hand_made(posts), MENTIONS)
+    authors = np.array([author for author, *_ in posts])
+    for pair, view in enumerate(accounts.pair_view):
+        brand = accounts.brand_ids[accounts.pair_brand[pair]]
+        creator = accounts.creator_ids[accounts.pair_creator[pair]]
+        expected = [n for n, (author, _, brands) in enumerate(posts) if brand in brands and author != creator]
+        assert accounts.members[view].indices.tolist() == expected
+        assert creator not in authors[accounts.members[view].indices]
+
+
+def world_without_signal(seed):
+    """Captions drawn at random: who mentions whom says nothing, except through a pair's own post."""
+    generator = np.random.default_rng(seed)
+    vocabulary = np.array([f"w{n}" for n in range(3000)])
+
+    def caption():
+        return " ".join(generator.choice(vocabulary, 12))
+
+    posts = [(f"c{n:03}", caption(), []) for n in range(150) for _ in range(3)]
+    for brand in range(20):
+        for creator in generator.choice(150, 5, replace=False):
+            posts.append((f"c{creator:03}", caption(), [f"b{brand:02}"]))
+    return hand_made(posts)
+
+
+def similarity_auc(market, *, naive):
+    config = MIRDataConfig(brand_posts="mentions", min_positives=3, list_length=2, hashed_size=256)
+    data = MIRData(config, market)
+    data.setup("fit")
+    accounts, features = data.accounts, data.standardised()
+    if naive:  # what a careless ranker does: the pair's own posts stay in the brand and in the creator
+        text = accounts.features["text"]
+        posts, own = market.table("posts"), {}
+        for row, author in enumerate(posts["account_id"].to_pylist()):
+            own.setdefault(author, []).append(row)
+        from micromega.features.text import text_features, tokenise
+
+        per_post = text_features(tokenise(posts["caption"]), None, 256)
+        creators = np.stack([per_post[own[c]].mean(axis=0) for c in accounts.creator_ids])
+        brands = text[: len(accounts.brand_ids)]
+        scores = (brands / np.linalg.norm(brands, axis=1, keepdims=True)) @ (
+            creators / np.linalg.norm(creators, axis=1, keepdims=True)
+        ).T
+    else:
+        scores = similarity_scores(accounts, features, np.arange(len(accounts.brand_ids)))
+    labels = accounts.labels()
+    return auc(scores.ravel(), labels.ravel(), np.repeat(np.arange(labels.shape[0]), labels.shape[1]))
+
+
+def test_in_a_world_without_signal_the_ranking_is_chance_and_the_careless_one_is_not():
+    honest = [similarity_auc(world_without_signal(seed), naive=False) for seed in range(6)]
+    careless = [similarity_auc(world_without_signal(seed), naive=True) for seed in range(6)]
+    # 600 positive pairs in all: the standard error of the mean AUC is about 0.012.
+    assert np.mean(honest) == pytest.approx(0.5, abs=0.045)
+    assert np.mean(careless) > 0.75, "the test sees a leak where there is one"
+
+
+def test_same_category_is_by_the_brands_a_creator_works_for():
+    categories = {"b0": "shoes", "b1": "shoes", "b2": None}
+    accounts = build_accounts(hand_made(three_brands(), categories=categories), MENTIONS)
+    np.testing.assert_array_equal(accounts.same_category()[0], [True, True, True, True, False, False])
+    assert not accounts.same_category()[2].any(), "an unknown category is nobody's own"
+
+
+def test_engagement_is_likes_per_follower_of_the_posts_about_the_brand():
+    posts = [*three_brands(), ("c0", "again", ["b0"])]
+    accounts = build_accounts(hand_made(posts, followers={"c0": 2000}), MENTIONS)
+    likes = [100 + n for n, (author, _, brands) in enumerate(posts) if author == "c0" and "b0" in brands]
+    pair = np.flatnonzero((accounts.pair_brand == 0) & (accounts.pair_creator == 0))[0]
+    assert accounts.pair_engagement[pair] == pytest.approx(np.mean(likes) / 2000, rel=1e-6)
+
+
+def test_brands_without_posts_say_which_setting_helps():
+    with pytest.raises(DataError, match="brand_posts=mentions"):
+        build_accounts(hand_made(three_brands()), MIRDataConfig(min_positives=2, min_posts=1, list_length=2))
+
+
+def test_too_small_a_market_says_what_is_missing():
+    with pytest.raises(DataError, match="min_positives"):
+        build_accounts(hand_made(three_brands()), MIRDataConfig(brand_posts="mentions", min_positives=3, min_posts=1))
+
+
+def test_splits_are_disjoint_whole_and_spread_over_categories():
+    categories = np.repeat(np.array([f"k{n}" for n in range(6)]), 20)
+    splits = split_brands(categories, 0.15, 0.25, seed=3)
+    assert sorted(np.concatenate(list(splits.values())).tolist()) == list(range(120))
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == [72, 18, 30]
+    for rows in splits.values():
+        counts = np.bincount([int(c[1:]) for c in categories[rows]], minlength=6)
+        assert counts.max() - counts.min() <= 2
+    assert not np.array_equal(splits["test"], split_brands(categories, 0.15, 0.25, seed=4)["test"])
+
+
+def test_a_split_without_brands_is_refused():
+    with pytest.raises(DataError, match="validation"):
+        split_brands(np.array(["a", "b", "c"]), 0.1, 0.3, seed=0)
+
+
+def test_a_simulated_market_has_brands_with_posts_of_their_own(small_market):
+    accounts = build_accounts(small_market, MIRDataConfig(min_positives=2))
+    assert len(accounts.features["text"]) == len(accounts.brand_ids) + len(accounts.creator_ids)
+    np.testing.assert_array_equal(accounts.pair_view, accounts.pair_brand)
+    assert all(np.isfinite(values).all() for values in accounts.features.values())
