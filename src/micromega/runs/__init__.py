@@ -1,0 +1,1 @@
+"""What drives models and solvers; imported by the three entry points alone."""

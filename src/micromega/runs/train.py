@@ -1,0 +1,160 @@
+"""`train.py`: fit one model on one market, resuming whatever an earlier start of the same request left."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from micromega.config.schema import RunConfig
+from micromega.config.signature import signature
+from micromega.config.validate import instantiate, resolve_target
+from micromega.errors import CheckpointError, ConfigError
+from micromega.files import write_text_atomically
+from micromega.market.market import Market
+from micromega.market.open import open_market
+from micromega.runs import callbacks as ours
+from micromega.runs import record
+from micromega.runs.checkpoint import FOLDER, AtomicCheckpointIO, load_checkpoint, newest_valid
+from micromega.runs.lock import locked
+from micromega.runs.signals import StopRequest
+from micromega.runs.tracking import loggers
+
+log = logging.getLogger(__name__)
+METRICS = "metrics.json"
+
+
+def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
+    """Train the requested model.
+
+    Args:
+        request: the validated configuration.
+        config: the configuration as composed.
+        folder: the run folder; its name holds the request's signature.
+
+    Returns:
+        The metric named by `optimized_metric`, for sweeps; None if none is named.
+
+    Raises:
+        CheckpointError: the folder belongs to other data, or `resume=never` and it holds a run.
+    """
+    with locked(folder):
+        earlier = record.read_record(folder)
+        if earlier and request.resume == "never":
+            msg = f"{folder} already holds a run ({earlier.get('status')}). Use resume=auto, or remove the folder."
+            raise CheckpointError(msg)
+        market = open_market(request.market, Path(request.paths.markets))
+        _check_same_market(earlier, market, folder)
+        if earlier.get("status") == "done" and (folder / METRICS).is_file():
+            log.info("Already trained: %s. Nothing to do (change the seed or any setting for another run).", folder)
+            return _optimized(json.loads((folder / METRICS).read_text()), request.optimized_metric)
+        _begin(request, config, folder, market)
+        metrics = _fit(request, config, folder, market)
+        write_text_atomically(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+        record.update_record(folder, status="done", finished_at=record.now())
+        log.info("Trained. Checkpoints, metrics and lineage: %s", folder)
+        return _optimized(metrics, request.optimized_metric)
+
+
+def _begin(request: RunConfig, config: DictConfig, folder: Path, market: Market) -> None:
+    if request.print_config:
+        log.info("\n%s", OmegaConf.to_yaml(config, resolve=True))
+    record.write_config(folder, config)
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    facts = record.lineage(
+        signature=signature(config, "train"), seed=request.seed, tags=request.tags, overrides=overrides, market=market
+    )
+    record.update_record(folder, task="train", status="running", **facts)
+
+
+def _check_same_market(earlier: Mapping[str, Any], market: Market, folder: Path) -> None:
+    before = earlier.get("market_fingerprint")
+    if before is not None and before != market.fingerprint:
+        msg = (
+            f"{folder} was trained on market {before[:12]}, but {market.path} now holds {market.fingerprint[:12]}: the "
+            "tables have changed. Remove the folder to train anew, or put the old tables back."
+        )
+        raise CheckpointError(msg)
+
+
+def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -> dict[str, float]:
+    pl.seed_everything(request.seed, workers=True, verbose=False)
+    datamodule = resolve_target(type(request.data).config_target.replace(":", "."))(request.data, market)
+    datamodule.setup("fit")
+    model = resolve_target(type(request.model).config_target.replace(":", "."))(request.model, datamodule.spec)
+    start = _start(request, folder)
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(resolved, dict)
+    stop = StopRequest()
+    with loggers(request.logger, folder, {str(k): v for k, v in resolved.items()}) as active, stop.listening():
+        trainer = _trainer(request, folder, active, stop)
+        trainer.fit(model, datamodule=datamodule, ckpt_path=start, weights_only=True)
+        saved = [item for item in trainer.checkpoint_callbacks if isinstance(item, ModelCheckpoint) and item.monitor]
+        chosen = next((item.best_model_path for item in saved if item.monitor != "step" and item.best_model_path), None)
+        if chosen:
+            model.load_state_dict(load_checkpoint(Path(chosen))["state_dict"])
+        results = trainer.validate(model, datamodule=datamodule, verbose=False) if trainer.val_dataloaders else [{}]
+    return {name: float(value) for name, value in {**results[0]}.items()} | {"epochs": float(trainer.current_epoch)}
+
+
+def _start(request: RunConfig, folder: Path) -> str | None:
+    newest = newest_valid(folder / FOLDER)
+    if newest is not None:
+        log.info("Resuming from %s.", newest)
+        return str(newest)
+    if request.ckpt_path:
+        load_checkpoint(Path(request.ckpt_path))
+        return request.ckpt_path
+    return None
+
+
+def _trainer(request: RunConfig, folder: Path, active: list[Any], stop: StopRequest) -> pl.Trainer:
+    configured = [_callback(node, folder) for node in request.callbacks.values()]
+    always: list[Callback] = [
+        ours.RandomState(),
+        ours.FiniteLoss(),
+        ours.MetricsHistory(folder / "metrics.csv"),
+        ours.StopOnRequest(stop),
+    ]
+    settings = {key: instantiate(value) if _is_node(value) else value for key, value in request.trainer.items()}
+    if settings.get("enable_progress_bar", True):
+        always.append(ours.progress())
+        settings["enable_progress_bar"] = not isinstance(always[-1], ours.PlainProgress)
+    try:
+        return pl.Trainer(
+            **settings,
+            callbacks=[*always, *configured],
+            logger=active or False,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=folder,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        msg = f"trainer: {error}"
+        raise ConfigError(msg) from error
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def _callback(node: Mapping[str, Any], folder: Path) -> Any:
+    if str(node["_target_"]).endswith(".ModelCheckpoint"):
+        node = {"dirpath": str(folder / FOLDER), **node}
+    return instantiate(node)
+
+
+def _optimized(metrics: Mapping[str, float], name: str | None) -> float | None:
+    if name is None:
+        return None
+    if name not in metrics:
+        msg = f"optimized_metric: {name!r} is not among the metrics: {', '.join(sorted(metrics))}."
+        raise ConfigError(msg)
+    return metrics[name]
