@@ -8,7 +8,7 @@ from tiny_market import tiny_tables
 
 from micromega.market.checks import conform
 from micromega.market.market import validate
-from micromega.market.mentions import mentions_from_posts
+from micromega.market.mentions import mentions_from_posts, with_creator_categories
 from micromega.market.schemas import MENTIONS, POSTS
 
 ACCOUNTS = tiny_tables()["accounts"]
@@ -56,3 +56,23 @@ def test_it_counts_what_a_plain_loop_counts(posts):
 def test_the_tiny_market_agrees_with_its_own_table():
     valid, _ = validate(tiny_tables())
     assert mentions_from_posts(valid["posts"], valid["accounts"]).equals(valid["mentions"])
+
+
+def test_a_creators_category_is_that_of_the_brands_mentioned_most():
+    accounts = pa.table(
+        {
+            "account_id": ["b1", "b2", "b3", "b4", "c1", "c2", "c3", "c4"],
+            "kind": ["brand"] * 4 + ["creator"] * 4,
+            "category": ["shoes", "food", "food", None, None, None, "own", None],
+        }
+    )
+    mentions = pa.table(
+        {
+            "creator_id": ["c1", "c1", "c1", "c2", "c2", "c3", "c4"],
+            "brand_id": ["b1", "b2", "b3", "b1", "b2", "b1", "b4"],
+            "posts": [3, 2, 2, 1, 1, 9, 5],
+        }
+    )
+    found = with_creator_categories(accounts, mentions)
+    assert found["category"].to_pylist() == ["shoes", "food", "food", None, "food", "food", "own", None]
+    assert found.schema == accounts.schema

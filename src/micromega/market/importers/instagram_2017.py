@@ -16,7 +16,7 @@ from micromega.market.checks import OnBadRows
 from micromega.market.config import Instagram2017
 from micromega.market.importers.source import SourceTable, read_csv
 from micromega.market.market import Market, write_market
-from micromega.market.mentions import mentions_from_posts
+from micromega.market.mentions import mentions_from_posts, with_creator_categories
 from micromega.market.open import cached
 from micromega.market.schemas import ACCOUNTS, POSTS, TEXTS, TIME
 
@@ -81,6 +81,7 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
         "A mention is not a paid promotion; photo credits and reposts are among them. Self-mentions do not count.",
         f"{both} accounts are both brand and profile; they are brands here, with posts of their own.",
         f"{unknown_dates} posts have no known date (1970 in the source).",
+        "A creator's category is that of the brands mentioned most; the source has none.",
         "No prices, events, comments or impressions. All profiles have more than 100,000 followers.",
         *brands.notes,
         *profiles.notes,
@@ -89,6 +90,7 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
     tables = {"accounts": accounts, "posts": posts}
     if (mentions := mentions_from_posts(posts, accounts)).num_rows:
         tables["mentions"] = mentions
+        tables["accounts"] = with_creator_categories(accounts, mentions)
     return write_market(
         target,
         tables,
