@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 HIDDEN = "<redacted>"
-_SECRET_NAME = re.compile(r"(api_?key|token|secret|passw|credential|private_key)", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"(api_?key|secret|passw|credential|private_key|(^|[_.])token($|[_.]))", re.IGNORECASE)
 _SHORTEST_SECRET = 6  # shorter values of such variables ("1", "true") are settings; hiding them would hide half a file
 
 
