@@ -69,7 +69,6 @@ def test_groups_become_objects_of_their_classes(repository):
         (["data.label=some"], ["data.label", "'zero' or 'similarity'", "'some'"]),
         (["seed=-1"], ["seed", "greater than or equal to 0"]),
         (["+speed=3"], ["speed", "unknown key", "Known keys"]),
-        (["market=folder"], ["market.path"]),
         (["+trainer.max_epoch=3"], ["max_epoch", "Did you mean max_epochs"]),
         (["+callbacks.best.moniter=x"], ["callbacks.best.moniter", "ModelCheckpoint", "Did you mean monitor"]),
     ],
@@ -107,13 +106,14 @@ MALICIOUS = [
 ]
 
 
-@pytest.mark.parametrize("target", MALICIOUS)
-@pytest.mark.parametrize(
-    "where", ["callbacks.best._target_", "+logger.x._target_", "+trainer.profiler._target_", "model._target_"]
-)
-def test_targets_outside_the_list_are_refused_before_anything_runs(repository, target, where):
-    with pytest.raises(ConfigError, match="_target_|allowed"):
-        validate(composed(repository, f"{where}={target}"))
+def test_targets_outside_the_list_are_refused_before_anything_runs(repository):
+    config = composed(repository, "+logger.x._target_=none", "+trainer.profiler._target_=none")
+    for target in MALICIOUS:
+        for place in ("callbacks.best", "logger.x", "trainer.profiler", "model"):
+            tried = config.copy()
+            OmegaConf.update(tried, f"{place}._target_", target)
+            with pytest.raises(ConfigError, match=r"allowed|cannot be imported"):
+                validate(tried)
 
 
 def test_a_nested_target_is_found_too(repository):

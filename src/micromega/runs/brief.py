@@ -31,7 +31,7 @@ from micromega.solvers.campaign.problem import CampaignProblem
 from micromega.solvers.campaign.shrink import shrunk_value
 from micromega.solvers.plan import Certificate, Plan
 
-SHORTLIST, EXAMPLES = 12, 2
+SHORTLIST, EXAMPLES, MOST_RULES = 12, 2, 6
 _NAMES = {"auc": "AUC", "cauc": "cAUC", "median_first_rank": "MedR"}
 
 
@@ -158,13 +158,14 @@ def _events(problem: CampaignProblem, market: Market) -> tuple[Event, ...]:
 
 
 def _rules(problem: CampaignProblem) -> tuple[str, ...]:
-    """Say each setting's rule once; one of many alike rows stands for them all."""
+    """Say each setting's rules; of many rows that differ in an id alone ("at most 1 post by creator c7"), say one."""
     rows = problem.rows
     rules = [f"Spend at most {problem.budget:,.0f} {problem.currency}."]
     for setting in dict.fromkeys(rows.settings):
         mine = [name for name, of in zip(rows.names, rows.settings, strict=True) if of == setting]
-        text = mine[0] if len(mine) == 1 else f"{mine[0]}, and likewise for {len(mine) - 1} more"
-        rules.append(text[0].upper() + text[1:] + ".")
+        if len(mine) > MOST_RULES:
+            mine = [f"{mine[0].rsplit(' ', 1)[0]} (each of {len(mine):,})"]
+        rules += [text[0].upper() + text[1:] + "." for text in mine]
     return tuple(rules)
 
 
@@ -173,6 +174,7 @@ def _shortlist(
 ) -> tuple[Candidate, ...]:
     accounts = sources.market.table("accounts")
     followers = dict(zip(accounts["account_id"].to_pylist(), accounts["followers"].to_pylist(), strict=True))
+    category = dict(zip(accounts["account_id"].to_pylist(), accounts["category"].to_pylist(), strict=True))
     worked = _worked_before(sources)
     cheapest: dict[str, int] = {}
     for row in np.argsort(-problem.price, kind="stable"):
@@ -191,10 +193,17 @@ def _shortlist(
             value=float(problem.value[cheapest[creator]]) if creator in cheapest else None,
             posts_for_brand=worked.get(creator, 0),
             in_plan=creator in planned,
+            reasons=_reasons(category.get(creator), category.get(sources.brand_id)),
             examples=examples.get(creator, ()),
         )
         for creator, (rank, score, std) in chosen
     )
+
+
+def _reasons(category: str | None, brand_category: str | None) -> tuple[str, ...]:
+    if category is None:
+        return ()
+    return (f"Category {category}, the brand's own.",) if category == brand_category else (f"Category {category}.",)
 
 
 def _worked_before(sources: Sources) -> dict[str, int]:
@@ -240,7 +249,7 @@ def _evaluation(content: Mapping[str, Any]) -> Evaluation | None:
         for position, (method, values) in enumerate(content["metrics"].items())
     )
     brands = content["facts"]["brands"]["test"]
-    creators = content["facts"]["creators"]
+    creators = content["facts"]["test_candidates"]
     return Evaluation(
         methods=methods, note=f"{brands} held-out brands, {creators:,} candidate creators each, one seed."
     )

@@ -32,6 +32,7 @@ from micromega.solvers.plan import Certificate, Plan, Status
 
 log = logging.getLogger(__name__)
 PLAN, CERTIFICATE, REPORT = "plan.parquet", "certificate.json", "report.html"
+CURVE_SECONDS, CURVE_GAP = 1.0, 2e-3  # per budget: the curve is for looking at
 
 
 def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
@@ -71,7 +72,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         build = resolve_target(dotted(type(request.problem).config_target))
         problem: CampaignProblem = build(request.problem, brand_id=brand_id, scores=scores.table, market=market)
         plan, certificate = _solve(request.solver, problem)
-        curve = budget_curve(problem)
+        curve = budget_curve(problem, time_limit_s=CURVE_SECONDS, relative_gap=CURVE_GAP)
         trained = Path(request.paths.runs) / "train" / run_name(config, "train")
         sources = Sources(
             market=market,

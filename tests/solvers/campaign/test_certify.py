@@ -144,7 +144,21 @@ def test_proof_may_not_settle_on_a_tuple_that_nobody_can_pay():
 def test_proof_that_runs_in_circles_proves_nothing():
     problem = CampaignProblem(creator_id=np.array(["a", "b"]), effectiveness=[1.0, 3.0], price=[1.0, 1.0], budget=1.0)
     circle = np.zeros(1, int)
-    assert verify(problem, forged(problem, split=circle, without=circle, within=circle)).upper_bound == 4.0
+    assert verify(problem, forged(problem, split=circle, without=circle, within=circle)).upper_bound >= 4.0
+
+
+@pytest.mark.parametrize("size", [1e6, 1e17, 1e50, 1e99])
+def test_huge_multipliers_do_not_prove_by_rounding(size):
+    """Both members must be chosen: -size·2 + 2·size is 0 in floating point, with the values 5 and 7 lost on the way."""
+    rows = CountRows.of([("both", "both", [0, 1], 2, 2), ("any", "any", [0, 1], 0, 2)])
+    problem = CampaignProblem(
+        creator_id=np.array(["a", "b"]), effectiveness=[5.0, 7.0], price=[1.0, 1.0], budget=3.0, rows=rows
+    )
+    plan = solve(problem)
+    for duals in np.array([[0, -size, 0], [0, -size, size / 3], [size, -size, size / 7], [size / 3, -size, 0]]):
+        assert upper_bound(problem, duals) >= 12.0
+        lie = dataclasses.replace(plan, status=Status.INFEASIBLE, duals=duals, proof=None)
+        assert not verify(problem, lie).ok
 
 
 MULTIPLIERS = hnp.arrays(np.float64, 4, elements=st.floats(-1e6, 1e6) | st.floats(allow_nan=True, allow_infinity=True))
@@ -153,7 +167,7 @@ MULTIPLIERS = hnp.arrays(np.float64, 4, elements=st.floats(-1e6, 1e6) | st.float
 @given(multipliers=MULTIPLIERS)
 @settings(max_examples=300, deadline=None)
 def test_weak_duality_holds_for_any_multipliers(problem, plan, multipliers):
-    assert upper_bound(problem, multipliers) >= plan.objective * (1 - 1e-12)
+    assert upper_bound(problem, multipliers) >= plan.objective
 
 
 @given(seed=st.integers(0, 10**6), multipliers=MULTIPLIERS)
@@ -164,7 +178,7 @@ def test_weak_duality_against_enumeration(seed, multipliers, random_problem, bru
     if best is not None:
         known = np.resize(multipliers, 1 + len(problem.rows))
         bound = upper_bound(problem, known)
-        assert bound >= best - 1e-9 * (1 + abs(bound))
+        assert bound >= best
 
 
 @pytest.fixture(scope="module")
@@ -189,4 +203,4 @@ def test_no_tampered_proof_gets_below_the_optimum(data, proven):
         values[place] = data.draw(st.integers(-1, 1) if name == "settled" else st.integers(-3, 12))
     forged = dataclasses.replace(plan, proof=dataclasses.replace(plan.proof, **{name: values}))
     certificate = verify(problem, forged)
-    assert certificate.upper_bound >= best - 1e-9 * (1 + abs(best))
+    assert certificate.upper_bound >= best * (1 - 1e-15)

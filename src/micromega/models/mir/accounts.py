@@ -2,11 +2,11 @@
 
 A *view* is a set of posts that stands for an account. Each brand and each candidate creator has one. Where a brand is
 known only by other creators' posts that mention it, each positive pair has a further view of the brand, without the
-posts of
-that creator: otherwise the pair's own post would give the answer away. For the same reason a creator's view never
-    holds a post that mentions any brand of the market.
+posts of that creator: otherwise the pair's own post would give the answer away. For the same reason a creator's view
+never holds a post that mentions any brand of the market.
 
-Shapes: P posts, B brands, M creators (candidates), E positive pairs, V views (B brands, then M creators, then E pairs).
+Shapes: P posts, B brands, M creators (candidates), E positive pairs, V views (B brands, E pairs where brands are known
+by mentions, M creators).
 """
 
 from collections.abc import Mapping
@@ -57,12 +57,23 @@ class Accounts:
     @property
     def creator_view(self) -> Ints:
         """(M,) view of each candidate."""
-        return len(self.brand_ids) + np.arange(len(self.creator_ids))
+        return self.first_creator_view + np.arange(len(self.creator_ids))
+
+    @property
+    def first_creator_view(self) -> int:
+        """Number of views that stand for brands; those of creators come after them."""
+        return int(self.members.shape[0]) - len(self.creator_ids)
 
     def labels(self) -> NDArray[np.bool_]:
         """(B, M) whether the pair is positive."""
         found = np.zeros((len(self.brand_ids), len(self.creator_ids)), dtype=bool)
         found[self.pair_brand, self.pair_creator] = True
+        return found
+
+    def candidates(self, brands: Ints, among: str) -> NDArray[np.bool_]:
+        """(M,) who competes for some brands: those who work with one of them ("split") or everybody ("all")."""
+        found = np.full(len(self.creator_ids), among == "all")
+        found[self.pair_creator[np.isin(self.pair_brand, brands)]] = True
         return found
 
     def same_category(self) -> NDArray[np.bool_]:
@@ -105,19 +116,20 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
     pairs = pairs[:, usable & np.isin(pairs[0], brands)]
     pairs = pairs[:, np.lexsort((pairs[1], pairs[0]))]
 
-    entries = [_creator_entries(author, own_history, candidates, len(brands))]
     if config.brand_posts == "own":
-        entries.append(_own_entries(author, brands))
+        view, post = _own_entries(author, brands)
         pair_view = np.searchsorted(brands, pairs[0])
+        brand_views = len(brands)
     else:
         by_creator = ~is_brand[author[mention_post]]
         mention_post, mention_brand = mention_post[by_creator], mention_brand[by_creator]
-        first = len(brands) + len(candidates)
-        entries.append(_mention_entries(author, mention_post, mention_brand, brands, pairs, first))
-        pair_view = first + np.arange(pairs.shape[1])
-    view = np.concatenate([entry[0] for entry in entries])
-    post = np.concatenate([entry[1] for entry in entries])
-    views = len(brands) + len(candidates) + (pairs.shape[1] if config.brand_posts == "mentions" else 0)
+        view, post = _mention_entries(author, mention_post, mention_brand, brands, pairs)
+        pair_view = len(brands) + np.arange(pairs.shape[1])
+        brand_views = len(brands) + pairs.shape[1]
+    creator_post = np.flatnonzero(own_history & np.isin(author, candidates))
+    view = np.concatenate([view, brand_views + np.searchsorted(candidates, author[creator_post])])
+    post = np.concatenate([post, creator_post])
+    views = brand_views + len(candidates)
     members = latest_posts(view, post, _recency(posts), limit=config.history, shape=(views, posts.num_rows))
     _check_views(members, brands, ids)
     features = {
@@ -185,18 +197,13 @@ def _check_enough(brands: Ints, candidates: Ints, config: MIRDataConfig) -> None
         raise DataError(msg)
 
 
-def _creator_entries(author: Ints, own_history: NDArray[np.bool_], candidates: Ints, brands: int) -> tuple[Ints, Ints]:
-    post = np.flatnonzero(own_history & np.isin(author, candidates))
-    return brands + np.searchsorted(candidates, author[post]), post
-
-
 def _own_entries(author: Ints, brands: Ints) -> tuple[Ints, Ints]:
     post = np.flatnonzero(np.isin(author, brands))
     return np.searchsorted(brands, author[post]), post
 
 
 def _mention_entries(
-    author: Ints, mention_post: Ints, mention_brand: Ints, brands: Ints, pairs: Ints, first_pair_view: int
+    author: Ints, mention_post: Ints, mention_brand: Ints, brands: Ints, pairs: Ints
 ) -> tuple[Ints, Ints]:
     """Views of brands by mentions: all of them per brand, and per positive pair those of the other creators."""
     keep = np.isin(mention_brand, brands)
@@ -211,7 +218,7 @@ def _mention_entries(
     within = np.arange(len(pair)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     post = mention_post[starts[pair_brand[pair]] + within]
     others = author[post] != pairs[1][pair]
-    view = np.concatenate([mention_brand, first_pair_view + pair[others]])
+    view = np.concatenate([mention_brand, len(brands) + pair[others]])
     return view, np.concatenate([mention_post, post[others]])
 
 

@@ -25,6 +25,8 @@ def similarity_scores(
 ) -> NDArray[np.float64]:
     """SBR: cosine of the concatenated modalities of brand and creator, the creator's own posts left out of the brand.
 
+    A pair that is no positive gets the mean cosine over the brand's views that each leave out one of its creators.
+
     Args:
         accounts: the market.
         features: (V, d) standardised modalities, concatenated, so that no modality wins by its scale.
@@ -36,12 +38,13 @@ def similarity_scores(
     length = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.where(length > 0, length, 1)
     creators = unit[accounts.creator_view]
-    scores = (unit[brands] @ creators.T).astype(np.float64)
     row = np.full(len(accounts.brand_ids), -1)
     row[brands] = np.arange(len(brands))
     mine = row[accounts.pair_brand] >= 0
-    pair_creator = accounts.pair_creator[mine]
-    scores[row[accounts.pair_brand[mine]], pair_creator] = (
-        unit[accounts.pair_view[mine]] * creators[pair_creator]
-    ).sum(axis=1)
+    pair_row, pair_creator = row[accounts.pair_brand[mine]], accounts.pair_creator[mine]
+    left_out = unit[accounts.pair_view[mine]].astype(np.float64)
+    total = np.zeros((len(brands), unit.shape[1]))
+    np.add.at(total, pair_row, left_out)
+    scores: NDArray[np.float64] = total / np.bincount(pair_row, minlength=len(brands))[:, None] @ creators.T
+    scores[pair_row, pair_creator] = (left_out * creators[pair_creator]).sum(axis=1)
     return scores

@@ -32,6 +32,10 @@ class MIRDataConfig:
     """Brands with fewer creators are left out."""
     exclude_categories: tuple[str, ...] = ()
     """Brand categories to leave out, for instance media."""
+    candidates: Literal["split", "all"] = "split"
+    """Who competes in training and in metrics: creators who work with a brand of the same split (the paper's protocol:
+    its test list holds the 790 creators of the test brands), or everybody. With "all", the partners of held-out brands
+    serve as negatives in training, which teaches the ranker to avoid exactly those it should find."""
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of brands that choose the checkpoint and calibrate the scores."""
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
@@ -57,13 +61,13 @@ class MIRModelConfig:
     """The two towers and how they are trained."""
 
     modalities: tuple[Literal["text", "account"], ...] = ("text", "account")
-    hidden_size: Annotated[int, Field(ge=1)] = 128
+    hidden_size: Annotated[int, Field(ge=1)] = 256
     """d_h1 and d_h2 of eq. 7."""
-    embedding_size: Annotated[int, Field(ge=1)] = 64
+    embedding_size: Annotated[int, Field(ge=1)] = 256
     """d_a of eq. 7."""
     tied: bool = True
     """One tower for brands and creators; false in the paper."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     dropout_on: Literal["weights", "activations"] = "activations"
     """What dropout acts on: first-layer weights (the paper's setting) or inputs of the layers."""
     initial_range: Annotated[float, Field(gt=0)] | None = None

@@ -54,7 +54,9 @@ class ListDataset(Dataset[dict[str, Tensor]]):
         negatives_BM: Tensor | None,
         config: MIRDataConfig,
     ) -> None:
-        self.config, self.candidates = config, len(accounts.creator_ids)
+        self.config = config
+        rows = np.flatnonzero(accounts.candidates(brands, config.candidates))
+        self.creator_rows = torch.from_numpy(rows)
         self.labels, self.negatives_BM = labels, negatives_BM
         self.pair_view = torch.from_numpy(accounts.pair_view)
         self.brands = torch.from_numpy(brands)
@@ -63,7 +65,9 @@ class ListDataset(Dataset[dict[str, Tensor]]):
         self.counts, self.first_pair = torch.from_numpy(counts[brands]), torch.from_numpy(starts[brands])
         place = torch.arange(int(self.counts.max()))
         pair = (self.first_pair[:, None] + place).clamp(max=len(accounts.pair_creator) - 1)
-        self.positives_BP = torch.from_numpy(accounts.pair_creator)[pair]
+        place_of_creator = np.zeros(len(accounts.creator_ids), dtype=np.int64)
+        place_of_creator[rows] = np.arange(len(rows))
+        self.positives_BP = torch.from_numpy(place_of_creator[accounts.pair_creator])[pair]
         self.capacity = bucket_capacity(config.list_length, float(self.counts.double().mean()), config.lists_per_brand)
         self._epoch, self._lists = 0, self._sample(0)
 
@@ -74,7 +78,7 @@ class ListDataset(Dataset[dict[str, Tensor]]):
         return sample_lists(
             self.positives_BP,
             self.counts,
-            candidates=self.candidates,
+            candidates=len(self.creator_rows),
             list_length=self.config.list_length,
             capacity=self.capacity,
             generator=epoch_generator(self.config.seed, epoch),
@@ -85,13 +89,18 @@ class ListDataset(Dataset[dict[str, Tensor]]):
         epoch, rows = key
         if epoch != self._epoch:
             self._epoch, self._lists = epoch, self._sample(epoch)
-        local, creator, place = self._lists.brand[rows], self._lists.candidate[rows], self._lists.positive[rows]
+        local, place = self._lists.brand[rows], self._lists.positive[rows]
+        creator = self.creator_rows[self._lists.candidate[rows]]
         brand = self.brands[local]
-        pair = self.first_pair[local][:, None] + place.clamp(min=0)
+        # A negative is shown a view that leaves out one of the list's own positives: were it shown the whole brand, the
+        # ranker would learn to tell whole views from those with a post less, which is the label.
+        positives = (place >= 0).sum(dim=1, keepdim=True)
+        stand_in = place.gather(1, torch.arange(place.shape[1]).expand_as(place) % positives)
+        pair = self.first_pair[local][:, None] + torch.where(place >= 0, place, stand_in)
         negative = 0.0 if self.negatives_BM is None else self.negatives_BM[brand[:, None], creator]
         return {
             "brand": brand,
-            "brand_view": torch.where(place >= 0, self.pair_view[pair], brand[:, None]),
+            "brand_view": self.pair_view[pair],
             "creator": creator,
             "label": torch.where(place >= 0, self.labels[pair], negative),
         }

@@ -35,6 +35,7 @@ def evaluate(
     module.attach(data)
     labels, same_category = accounts.labels(), accounts.same_category()
     test = data.splits["test"]
+    rivals = accounts.candidates(test, data.config.candidates)
 
     def pairs(rows: NDArray[np.int64]) -> PairScores:
         scores, deviation = scores_with_deviation(module, rows, samples=config.uncertainty_samples, seed=seed)
@@ -54,7 +55,9 @@ def evaluate(
     }
     return RankingEvaluation(
         metrics={
-            name: ranking_metrics(scores, labels[test], same_category[test], config.recall_at)
+            name: ranking_metrics(
+                scores[:, rivals], labels[test][:, rivals], same_category[test][:, rivals], config.recall_at
+            )
             for name, scores in methods.items()
         },
         exported=tested if config.brands == "test" else pairs(np.arange(len(accounts.brand_ids))),
@@ -64,6 +67,7 @@ def evaluate(
             "brands": {name: len(rows) for name, rows in data.splits.items()},
             "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
             "creators": len(accounts.creator_ids),
+            "test_candidates": int(rivals.sum()),
             "positive_pairs": len(accounts.pair_brand),
             "brand_posts": data.config.brand_posts,
         },

@@ -42,7 +42,7 @@ class MIRModule(pl.LightningModule):
         if config.initial_range is not None:
             for parameter in self.parameters():
                 nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
-        self._accounts = 0, 0
+        self._brands, self._first_creator = 0, 0
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "MIRModule":
@@ -82,13 +82,14 @@ class MIRModule(pl.LightningModule):
                 f"deviation_{name}"
             )
             self.register_buffer(f"features_{name}", standard, persistent=False)
-        self._accounts = len(data.accounts.brand_ids), len(data.accounts.creator_ids)
+        self._brands, self._first_creator = len(data.accounts.brand_ids), data.accounts.first_creator_view
         self.register_buffer("pair_brand", torch.from_numpy(data.accounts.pair_brand).to(self.device), persistent=False)
         self.register_buffer(
             "pair_creator", torch.from_numpy(data.accounts.pair_creator).to(self.device), persistent=False
         )
         self.register_buffer("pair_view", torch.from_numpy(data.accounts.pair_view).to(self.device), persistent=False)
         self._labels, self._same_category = data.accounts.labels(), data.accounts.same_category()
+        self._rivals = data.accounts.candidates(data.splits["validation"], data.config.candidates)
         self._ids = data.accounts.brand_ids, data.accounts.creator_ids
 
     def setup(self, stage: str) -> None:
@@ -103,20 +104,19 @@ class MIRModule(pl.LightningModule):
     def _views(self, rows: Tensor | slice) -> dict[str, Tensor]:
         return {name: self._get(f"features_{name}")[rows] for name in self.config.modalities}
 
-    def _embed(self, tower: Tower, views: Tensor) -> Tensor:
-        """Embed the views of a batch, each account once: all rows at once if the batch needs about as many."""
-        rows = self._get(f"features_{self.config.modalities[0]}").shape[0]
-        if views.numel() >= rows:
-            every: Tensor = tower(self._views(slice(None)))
+    def _embed(self, tower: Tower, views: Tensor, first: int, end: int | None) -> Tensor:
+        """Embed views of [first, end), given relative to `first`: each once, if the batch needs about as many."""
+        everything = self._views(slice(first, end))
+        if views.numel() >= next(iter(everything.values())).shape[0]:
+            every: Tensor = tower(everything)
             return every[views]
-        flat: Tensor = tower(self._views(views.flatten()))
+        flat: Tensor = tower({name: values[views.flatten()] for name, values in everything.items()})
         return flat.view(*views.shape, -1)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a batch of lists (eq. 17)."""
-        creator_views = batch["creator"] + self._accounts[0]
-        brands = self._embed(self.brand_tower, batch["brand_view"])
-        creators = self._embed(self.creator_tower, creator_views)
+        brands = self._embed(self.brand_tower, batch["brand_view"], 0, self._first_creator)
+        creators = self._embed(self.creator_tower, batch["creator"], self._first_creator, None)
         loss = top_one_loss(scores_of_pairs(brands, creators), batch["label"])
         if self.config.l1:
             loss = loss + self.config.l1 * l1_norm(list(self.parameters()))
@@ -127,29 +127,31 @@ class MIRModule(pl.LightningModule):
     def score(self, brands: Tensor) -> Tensor:
         """Score all candidates for some brands; a positive pair is scored without the creator's posts in the brand.
 
+        Others are scored with the mean of the brand's views that each leave out one of its creators, so that neither
+        side's views hold more posts than the other's.
+
         Args:
             brands: (n,) brand rows.
 
         Returns:
             (n, M) scores f(b, m).
         """
-        first, count = self._accounts
-        creators = self.creator_tower(self._views(slice(first, first + count)))
-        scores = scores_of_all(self.brand_tower(self._views(brands)), creators)
-        row = torch.full((first,), -1, device=scores.device).scatter(
-            0, brands, torch.arange(len(brands), device=scores.device)
-        )
+        creators = self.creator_tower(self._views(slice(self._first_creator, None)))
+        row = torch.full((self._brands,), -1, device=brands.device)
+        row = row.scatter(0, brands, torch.arange(len(brands), device=brands.device))
         mine = row[self._get("pair_brand")] >= 0
         pair_row, pair_creator = row[self._get("pair_brand")[mine]], self._get("pair_creator")[mine]
         left_out = self.brand_tower(self._views(self._get("pair_view")[mine]))
+        total = left_out.new_zeros(len(brands), left_out.shape[1]).index_add(0, pair_row, left_out)
+        scores = scores_of_all(total / torch.bincount(pair_row, minlength=len(brands))[:, None], creators)
         return scores.index_put((pair_row, pair_creator), scores_of_pairs(left_out, creators[pair_creator]))
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""
         values = ranking_metrics(
-            self.score(brands).cpu().numpy(),
-            self._labels[brands.cpu().numpy()],
-            self._same_category[brands.cpu().numpy()],
+            self.score(brands).cpu().numpy()[:, self._rivals],
+            self._labels[brands.cpu().numpy()][:, self._rivals],
+            self._same_category[brands.cpu().numpy()][:, self._rivals],
             VALIDATED_RECALL,
         )
         named = {f"val/{name}": value for name, value in values.items() if np.isfinite(value)}
