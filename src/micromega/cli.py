@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from micromega.config import schema, signature
 from micromega.config.help import help_text
 from micromega.errors import MicromegaError
+from micromega.runs.signals import InterruptedBySignalError
 
 log = logging.getLogger("micromega")
 
@@ -32,7 +33,8 @@ def _run(config: DictConfig, task: str) -> Any:
         request = validate(config, choices)
         return import_module(f"micromega.runs.{task}").run(request, config, Path(HydraConfig.get().runtime.output_dir))
     except MicromegaError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        stopped = isinstance(error, InterruptedBySignalError)  # ends the whole sweep, not this run alone
+        if HydraConfig.get().mode == RunMode.MULTIRUN and not stopped:
             raise
         log.error("%s", error)  # the message is for the user; a traceback would hide it
         sys.exit(error.exit_status)

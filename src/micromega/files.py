@@ -1,13 +1,30 @@
 """Files that are either the old one or the new one, never half of either."""
 
+import errno
 import hashlib
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from micromega.errors import MicromegaError
+
 _CHUNK = 1 << 20
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+
+
+class WriteError(MicromegaError, OSError):
+    """A file cannot be written; the one of that name, if any, is as it was."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        room = ""
+        if cause.errno == errno.ENOSPC:
+            room = f", {shutil.disk_usage(path.parent).free:,} bytes are free"
+        reason = cause.strerror or str(cause)
+        super().__init__(f"{path}: cannot be written ({reason}{room}). What was there before is untouched.")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -21,7 +38,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         write: called with the open temporary file.
 
     Raises:
-        OSError: the disk is full or the folder not writable; the temporary file is removed, the old file untouched.
+        WriteError: the disk is full or the folder not writable; the temporary file is removed, the old file untouched.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
@@ -30,15 +47,35 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, Exception) and (cause := _cause(error)) is not None:
+            raise WriteError(path, cause) from error
         raise
     sync_folder(path.parent)
+
+
+def _cause(error: BaseException | None) -> OSError | None:
+    """Find the system's error behind one that a writer made of it (torch hides a full disk behind a RuntimeError)."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text as `write_atomically` does."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writers left: temporary files of `write_atomically` in a folder and the folders inside it.
+
+    Args:
+        folder: nobody else may be writing there.
+    """
+    for path in folder.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -47,7 +48,8 @@ def _label(config: DictConfig, group: str, part: int) -> str:
 
 
 def register_resolvers() -> None:
-    """Register `${run_name:task}` for Hydra's run folder."""
+    """Register `${run_name:task}` for Hydra's run folder, and `${cwd:}`, which Hydra's own resolver lacks in sweeps."""
+    OmegaConf.register_new_resolver("cwd", lambda: str(Path.cwd()), replace=True)
     OmegaConf.register_new_resolver(
         "run_name", lambda task, _root_: run_name(_root_, task), replace=True, use_cache=False
     )

@@ -39,7 +39,7 @@ class EpochBatches(Sampler[tuple[int, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         order = torch.randperm(self.rows, generator=epoch_generator(self.seed, self.epoch))
-        padded = torch.cat([order, order[: self._rows_per_rank() * self.ranks - self.rows]])
+        padded = order.repeat(self.ranks)[: self._rows_per_rank() * self.ranks]
         for rows in torch.split(padded[self.rank :: self.ranks], self.batch_size):
             yield self.epoch, rows
 
@@ -73,8 +73,8 @@ class ResumableLoader(DataLoader[Any]):
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Skip that many batches the next time."""
-        self._skip = state["done"]
+        """Skip that many batches the next time; none if all had been used."""
+        self._skip = state["done"] % len(self)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a generator serves as well
         skip, self._skip = self._skip, 0

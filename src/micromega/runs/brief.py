@@ -24,7 +24,7 @@ from micromega.report import (
     PlannedPost,
     TrainingRun,
 )
-from micromega.runs.evaluate import EVALUATION
+from micromega.runs.record import EVALUATION
 from micromega.scores import Reliability, Scores
 from micromega.solvers.campaign.frontier import BudgetCurve
 from micromega.solvers.campaign.problem import CampaignProblem

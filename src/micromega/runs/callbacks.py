@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, Checkpoint
 
 from micromega.errors import NonFiniteLossError
 from micromega.files import write_text_atomically
-from micromega.runs.checkpoint import FOLDER
+from micromega.runs.checkpoint import FOLDER, remove_older
+from micromega.runs.resume import is_settled
 from micromega.runs.signals import InterruptedBySignalError, StopRequest
 
 log = logging.getLogger(__name__)
@@ -59,18 +60,97 @@ class RandomState(Callback):
 
 
 class StopOnRequest(Callback):
-    """After the batch in which a stop signal arrived, save a checkpoint and leave."""
+    """After the batch in which a stop signal arrived, save a checkpoint and leave.
+
+    If that batch was the last of its epoch, validation is done first and the next epoch's start is saved.
+    """
 
     def __init__(self, request: StopRequest) -> None:
         self.request = request
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen in Lightning's place, which has registered its own handlers."""
+        self._listen(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen in Lightning's place."""
+        self._listen(trainer)
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Save and raise `InterruptedBySignalError` if a signal has been noted."""
-        if self.request.number is None:
+        if is_settled(trainer):
+            self._leave_if_asked(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save and raise `InterruptedBySignalError` if a signal came after the last epoch's settled batches."""
+        self._leave_if_asked(trainer)
+
+    def _listen(self, trainer: pl.Trainer) -> None:
+        self.request.listen_again()
+        trainer._signal_connector.received_sigterm = False  # what it has heard, we have noted
+
+    def _leave_if_asked(self, trainer: pl.Trainer) -> None:
+        number = self.request.number or 0
+        if trainer.world_size > 1:  # all leave at the same step, whichever of them was asked
+            asked = torch.tensor(number, device=trainer.strategy.root_device)
+            number = int(trainer.strategy.reduce(asked, reduce_op="max"))
+        if not number:
             return
         path = Path(trainer.default_root_dir) / FOLDER / f"signal-step-{trainer.global_step:09d}.ckpt"
-        trainer.save_checkpoint(path)
-        raise InterruptedBySignalError(self.request.number, str(path))
+        trainer.save_checkpoint(path, weights_only=False)  # the whole state, not the weights alone
+        raise InterruptedBySignalError(number, str(path))
+
+
+class Latest(Checkpoint):
+    """Keep the newest checkpoints, saved only at moments from which a resumed run equals an unbroken one.
+
+    Lightning's own `ModelCheckpoint` saves at the end of an epoch's last batch or of validation, from where Lightning
+    does not continue exactly (see `micromega.runs.resume`), and leaves its older files behind after a kill.
+
+    Args:
+        every_n_train_steps: a checkpoint is due after so many optimiser steps. What is due at an epoch's end is saved
+            at the next epoch's start. The end of training is always saved.
+        keep: how many to keep; a second one serves when the newest is damaged.
+    """
+
+    def __init__(self, every_n_train_steps: int = 200, keep: int = 2) -> None:
+        if every_n_train_steps < 1 or keep < 1:
+            msg = f"every_n_train_steps and keep must be at least 1, got {every_n_train_steps} and {keep}."
+            raise ValueError(msg)
+        self.every_n_train_steps, self.keep = every_n_train_steps, keep
+        self._due = False
+        self._step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count from where training starts."""
+        self._step = trainer.global_step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Save if due."""
+        if trainer.global_step != self._step:
+            self._step = trainer.global_step
+            self._due = self._due or self._step % self.every_n_train_steps == 0
+        if self._due and is_settled(trainer):
+            self._save(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save what fell due when the last epoch ended."""
+        if self._due:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the end, so that a run killed after it trains no further."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._due = False
+        if getattr(trainer, "fast_dev_run", False):
+            return
+        folder = Path(trainer.default_root_dir) / FOLDER
+        path = folder / f"latest-step-{trainer.global_step:09d}.ckpt"
+        trainer.save_checkpoint(path, weights_only=False)  # the whole state, not the weights alone
+        if trainer.is_global_zero:
+            remove_older(folder, step=trainer.global_step, keep=self.keep)
 
 
 class FiniteLoss(Callback):

@@ -11,12 +11,13 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from micromega.errors import CheckpointError
-from micromega.files import write_atomically
+from micromega.files import WriteError, write_atomically
 
 log = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 BEST = "best"
+KEY = "micromega_resume"  # under which `micromega.runs.resume` notes the moment
 _STEP = re.compile(r"step-(\d+)")
 
 
@@ -45,8 +46,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda file: torch.save(checkpoint, file))
-        except (OSError, RuntimeError) as error:
-            msg = f"{path}: cannot be written ({error}). Earlier checkpoints are untouched; free some disk space."
+        except OSError as error:
+            words = error if isinstance(error, WriteError) else WriteError(path, error)
+            msg = f"{words} Earlier checkpoints are whole: make room and start the same command again."
             raise CheckpointError(msg) from error
 
 
@@ -82,6 +84,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def is_resumable(checkpoint: dict[str, Any]) -> bool:
+    """Whether a checkpoint was saved at a moment from which training continues exactly."""
+    return isinstance(noted := checkpoint.get(KEY), dict) and noted.get("moment") is not None
+
+
 def newest_valid(folder: Path) -> Path | None:
     """Find the checkpoint to resume from: the latest step whose file is whole.
 
@@ -89,17 +96,39 @@ def newest_valid(folder: Path) -> Path | None:
         folder: a run's checkpoint folder. Temporary files and `best-*` (kept for evaluation) are not considered.
 
     Returns:
-        Its path, or None where there is none. Damaged ones are named in the log and passed over.
+        Its path, or None where there is none. Damaged ones are named in the log and passed over, and so are those saved
+        at a moment from which training would not continue exactly.
     """
-    found = [path for path in folder.glob("*.ckpt") if not path.name.startswith((".", BEST))]
-    for path in sorted(found, key=_step, reverse=True):
+    for path in sorted(_to_resume_from(folder), key=_step, reverse=True):
         try:
-            load_checkpoint(path)
+            checkpoint = load_checkpoint(path)
         except CheckpointError as error:
             log.warning("Passed over a damaged checkpoint: %s Using the one before it.", error)
-        else:
+            continue
+        if is_resumable(checkpoint):
             return path
+        log.info("Passed over %s: saved while an epoch ended, from where training would not continue exactly.", path)
     return None
+
+
+def remove_older(folder: Path, *, step: int, keep: int) -> None:
+    """Remove all but the newest checkpoints to resume from.
+
+    Args:
+        folder: a run's checkpoint folder; `best-*` stay.
+        step: the step that has just been saved. Files of later steps are leftovers of an earlier start that could not
+            be resumed from, so they go too.
+        keep: how many to keep.
+    """
+    ordered = sorted(_to_resume_from(folder), key=_step, reverse=True)
+    kept = [path for path in ordered if _step(path)[0] <= step][:keep]
+    for path in ordered:
+        if path not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _to_resume_from(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.ckpt") if not path.name.startswith((".", BEST))]
 
 
 def best(folder: Path) -> Path:

@@ -35,7 +35,6 @@ from micromega.scores import (
 )
 
 log = logging.getLogger(__name__)
-AFFINITY, EVALUATION = "affinity.parquet", "evaluation.json"
 
 
 def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
@@ -122,9 +121,9 @@ def _export(
         currency=market.currency,
         notes=tuple(notes),
     )
-    write_scores(table, folder / AFFINITY, name="affinity", lineage=lineage)
+    write_scores(table, folder / record.AFFINITY, name="affinity", lineage=lineage)
     content = {"metrics": result.metrics, "calibration": calibration, "facts": result.facts}
-    write_text_atomically(folder / EVALUATION, _json(content))
+    write_text_atomically(folder / record.EVALUATION, _json(content))
 
 
 def _flat(pairs: PairScores) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from micromega.files import remove_leftovers
+
 log = logging.getLogger(__name__)
 
 
@@ -16,7 +18,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; a second process with the same request waits, then finds the work done.
 
     The lock is the operating system's (`flock`): it ends with the process, however that ends, so none is ever stale.
-    Ranks of one distributed run other than the first take no lock, since the first holds it for all.
+    Ranks of one distributed run other than the first take no lock, since the first holds it for all. Temporary files of
+    killed processes are removed, since no living one can own them.
 
     Args:
         folder: the run folder; made if missing.
@@ -36,4 +39,5 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
+        remove_leftovers(folder)
         yield

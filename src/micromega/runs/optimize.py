@@ -21,7 +21,6 @@ from micromega.market.open import open_market
 from micromega.report.page import render
 from micromega.runs import record
 from micromega.runs.brief import Sources, campaign_report
-from micromega.runs.evaluate import AFFINITY
 from micromega.runs.lock import locked
 from micromega.scores import Scores, read_scores
 from micromega.solvers.campaign.frontier import budget_curve
@@ -94,7 +93,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
 
 
 def _read(request: RunConfig, evaluated: Path, market: Market) -> Scores:
-    path = Path(request.scores) if request.scores else evaluated / AFFINITY
+    path = Path(request.scores) if request.scores else evaluated / record.AFFINITY
     accounts = market.table("accounts")
     ids = {
         f"{kind}_id": accounts.filter(pc.equal(accounts["kind"], kind))["account_id"].combine_chunks()

@@ -21,12 +21,18 @@ _PACKAGES = (
     "cvxpy", "highspy", "wandb",
 )  # fmt: skip
 CONFIG, RECORD = "config.yaml", "run.json"
+AFFINITY, EVALUATION = "affinity.parquet", "evaluation.json"  # what evaluate.py leaves for optimize.py
 
 
 def write_config(folder: Path, config: DictConfig) -> None:
     """Write the resolved configuration, secrets redacted, as `config.yaml`."""
+    write_text_atomically(folder / CONFIG, config_text(config))
+
+
+def config_text(config: DictConfig) -> str:
+    """Show the resolved configuration as YAML, secrets redacted."""
     plain = redact(OmegaConf.to_container(config, resolve=True))
-    write_text_atomically(folder / CONFIG, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -39,8 +45,8 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def update_record(folder: Path, **values: Any) -> dict[str, Any]:
-    """Merge values into `run.json` and return the whole."""
-    record = read_record(folder) | values
+    """Merge values, secrets redacted, into `run.json` and return the whole."""
+    record: dict[str, Any] = read_record(folder) | redact(values)
     write_text_atomically(folder / RECORD, json.dumps(record, indent=2, sort_keys=True, default=str) + "\n")
     return record
 
@@ -52,7 +58,7 @@ def lineage(*, signature: str, seed: int, tags: tuple[str, ...], overrides: list
         signature: the request's.
         seed: the request's.
         tags: the request's.
-        overrides: the command line's, redacted here.
+        overrides: the command line's.
         market: the market in use.
 
     Returns:
@@ -62,7 +68,7 @@ def lineage(*, signature: str, seed: int, tags: tuple[str, ...], overrides: list
         "signature": signature,
         "seed": seed,
         "tags": list(tags),
-        "overrides": redact(list(overrides)),
+        "overrides": list(overrides),
         "market": market.name,
         "market_fingerprint": market.fingerprint,
         "git_commit": git_commit(),

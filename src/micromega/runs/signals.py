@@ -1,6 +1,5 @@
 """Being asked to stop: save at the next batch, then leave with the exit status that schedulers expect."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -22,11 +21,12 @@ class InterruptedBySignalError(MicromegaError):
 class StopRequest:
     """Which signal, if any, has asked this process to stop.
 
-    `number` is None until one of SIGTERM, SIGINT or (outside SLURM, whose requeue Lightning handles) SIGUSR1 arrives.
+    `number` is None until one of SIGTERM, SIGINT or SIGUSR1 arrives.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._heard: list[signal.Signals] = []
 
     @contextmanager
     def listening(self) -> Iterator["StopRequest"]:
@@ -34,15 +34,20 @@ class StopRequest:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        numbers = [signal.SIGTERM, signal.SIGINT]
-        if "SLURM_JOB_ID" not in os.environ:
-            numbers.append(signal.SIGUSR1)
+        numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
         before = {number: signal.signal(number, self._note) for number in numbers}
+        self._heard = numbers
         try:
             yield self
         finally:
+            self._heard = []
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def listen_again(self) -> None:
+        """Take the signals back from Lightning, which leaves with exit status 0 and saves nothing at SIGTERM."""
+        for number in self._heard:
+            signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.number is not None and number == signal.SIGINT:

@@ -3,6 +3,7 @@
 import logging
 import netrc
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from pytorch_lightning.loggers import Logger
 
 from micromega.config.redact import redact
 from micromega.config.validate import instantiate
+from micromega.errors import ConfigError
 from micromega.runs.record import read_record, update_record
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ def wandb_settings(node: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
     record = read_record(run_folder)
     run_id = record.get("wandb_id") or uuid4().hex[:8]
     update_record(run_folder, wandb_id=run_id)
-    settings = {key: value for key, value in node.items() if value is not None}
+    settings: dict[str, Any] = redact({key: value for key, value in node.items() if value is not None})
     settings |= {"id": run_id, "resume": "allow", "save_dir": str(run_folder)}
     settings.setdefault("name", run_folder.name)
     wants_online = not settings.get("offline") and os.environ.get("WANDB_MODE", "online") == "online"
@@ -78,8 +80,13 @@ def loggers(
         is_wandb = node["_target_"] == _WANDB
         settings = wandb_settings(node, run_folder) if is_wandb else {"save_dir": str(run_folder), **node}
         made.append(instantiate(settings))
-    for logger in made:
-        logger.log_hyperparams(redact(dict(config)))
+    with _redacted_command_line():
+        for logger in made:
+            try:
+                logger.log_hyperparams(redact(dict(config)))  # W&B begins its run here
+            except TypeError as error:
+                msg = f"logger: {type(logger).__name__} refuses its settings: {error}"
+                raise ConfigError(msg) from error
     uses_wandb = any(node["_target_"] == _WANDB for node in nodes.values())
     try:
         yield made
@@ -87,6 +94,17 @@ def loggers(
         _finish(uses_wandb, exit_code=1)
         raise
     _finish(uses_wandb, exit_code=0)
+
+
+@contextmanager
+def _redacted_command_line() -> Iterator[None]:
+    """Hide secrets from W&B, which records the command line."""
+    before = sys.argv
+    sys.argv = [before[0], *redact(before[1:])]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _finish(uses_wandb: bool, exit_code: int) -> None:

@@ -23,6 +23,7 @@ from micromega.runs import callbacks as ours
 from micromega.runs import record
 from micromega.runs.checkpoint import FOLDER, AtomicCheckpointIO, load_checkpoint, newest_valid
 from micromega.runs.lock import locked
+from micromega.runs.resume import ExactResume
 from micromega.runs.signals import StopRequest
 from micromega.runs.tracking import loggers
 
@@ -64,7 +65,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
 
 def _begin(request: RunConfig, config: DictConfig, folder: Path, market: Market) -> None:
     if request.print_config:
-        log.info("\n%s", OmegaConf.to_yaml(config, resolve=True))
+        log.info("\n%s", record.config_text(config))
     record.write_config(folder, config)
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     facts = record.lineage(
@@ -93,13 +94,14 @@ def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -
     assert isinstance(resolved, dict)
     stop = StopRequest()
     with loggers(request.logger, folder, {str(k): v for k, v in resolved.items()}) as active, stop.listening():
-        trainer = _trainer(request, folder, active, stop)
+        own = start is not None and Path(start).parent == folder / FOLDER
+        trainer = _trainer(request, folder, active, stop, own=own)
         trainer.fit(model, datamodule=datamodule, ckpt_path=start, weights_only=True)
         saved = [item for item in trainer.checkpoint_callbacks if isinstance(item, ModelCheckpoint) and item.monitor]
-        chosen = next((item.best_model_path for item in saved if item.monitor != "step" and item.best_model_path), None)
+        chosen = next((item.best_model_path for item in saved if item.best_model_path), None)
         if chosen:
             model.load_state_dict(load_checkpoint(Path(chosen))["state_dict"])
-        results = trainer.validate(model, datamodule=datamodule, verbose=False) if trainer.val_dataloaders else [{}]
+        results = trainer.validate(model, datamodule=datamodule, verbose=False) if trainer.limit_val_batches else [{}]
     return {name: float(value) for name, value in {**results[0]}.items()} | {"epochs": float(trainer.current_epoch)}
 
 
@@ -114,10 +116,11 @@ def _start(request: RunConfig, folder: Path) -> str | None:
     return None
 
 
-def _trainer(request: RunConfig, folder: Path, active: list[Any], stop: StopRequest) -> pl.Trainer:
+def _trainer(request: RunConfig, folder: Path, active: list[Any], stop: StopRequest, *, own: bool) -> pl.Trainer:
     configured = [_callback(node, folder) for node in request.callbacks.values()]
     always: list[Callback] = [
         ours.RandomState(),
+        ExactResume(own=own),
         ours.FiniteLoss(),
         ours.MetricsHistory(folder / "metrics.csv"),
         ours.StopOnRequest(stop),
@@ -147,7 +150,10 @@ def _is_node(value: Any) -> bool:
 
 def _callback(node: Mapping[str, Any], folder: Path) -> Any:
     if str(node["_target_"]).endswith(".ModelCheckpoint"):
-        node = {"dirpath": str(folder / FOLDER), **node}
+        if node.get("monitor") == "step":  # what Lightning saves at an epoch's end cannot be resumed from exactly
+            return ours.Latest(int(node.get("every_n_train_steps") or 200), int(node.get("save_top_k", 2)))
+        # Without a version counter, a checkpoint saved again after a kill replaces its first copy.
+        node = {"dirpath": str(folder / FOLDER), "enable_version_counter": False, **node}
     return instantiate(node)
 
 

@@ -1,9 +1,8 @@
 """K-buckets sampling: short lists with a known number of positives (Gan et al. 2019, section 3.3.3).
 
 Bucket i (of K) of a brand holds lists of i positives and K − i negatives. A list is a set, so it is the pair of a
-combination
-of positives and one of negatives, and each pair has a number: numbers are drawn, made distinct, and turned into
-lists, for all brands at once.
+combination of positives and one of negatives, and each pair has a number: numbers are drawn, made distinct, and turned
+into lists, for all brands at once.
 
 Shapes: B brands, P positives at most, L lists, K list length.
 """

@@ -1,0 +1,130 @@
+"""What Lightning leaves out when it resumes, so that a resumed run ends with the bits of an unbroken one.
+
+Lightning (2.6) continues exactly from the end of a batch that neither ends an epoch nor is followed by validation. From
+an epoch's last batch, from validation and from the next epoch's start it skips work: it leaves out the epoch's metrics,
+or a whole epoch. Checkpoints to resume from are therefore saved at three moments only: a settled batch, the start of an
+epoch, the end of training. The moment is noted in each checkpoint.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from micromega.runs.checkpoint import FOLDER, KEY
+
+BATCH, EPOCH, END = "batch", "epoch", "end"
+
+
+def is_settled(trainer: pl.Trainer) -> bool:
+    """Whether Lightning resumes exactly from the end of this batch.
+
+    Args:
+        trainer: in `on_train_batch_end`.
+
+    Returns:
+        False if gradients are being accumulated, validation follows, or the epoch ends.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    fetcher = trainer.fit_loop._data_fetcher
+    follows = fetcher is not None and loop._should_check_val_fx(fetcher)
+    return not (loop.batch_progress.is_last_batch or loop._should_accumulate() or follows)
+
+
+class ExactResume(Callback):
+    """Note the moment and the epoch's running means in each checkpoint, and take them up again.
+
+    Without the means, `train/loss` of the epoch that was broken off would be the mean over its later batches alone.
+    With several processes, the means are those of the first.
+
+    Args:
+        own: whether training starts from the run's own checkpoint. Only then "training had ended" counts; from another
+            run's checkpoint (`ckpt_path`) training goes on.
+    """
+
+    def __init__(self, own: bool = True) -> None:
+        self.own = own
+        self._ended = False
+        self._loaded: dict[str, Any] = {}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note moment and means."""
+        moment = self._moment(trainer)
+        means = {}
+        if moment == BATCH:
+            for name, metric in trainer.fit_loop.epoch_loop._results.items():
+                if metric.meta.on_epoch and metric.is_tensor:
+                    count = metric.cumulated_batch_size if metric.meta.is_mean_reduction else torch.tensor(0)
+                    means[str(name)] = [metric.value.detach().cpu(), count.detach().cpu()]
+        checkpoint[KEY] = {"moment": moment, "means": means}
+
+    def _moment(self, trainer: pl.Trainer) -> str | None:
+        if self._ended:
+            return END
+        epoch: Any = trainer.fit_loop.epoch_progress.total
+        batch: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+        if epoch.ready == epoch.started + 1:
+            return EPOCH
+        at_batch_end = not trainer.validating and batch.completed == batch.processed - 1 == batch.ready - 1
+        return BATCH if at_batch_end and is_settled(trainer) else None
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take up moment and means; a checkpoint of no exact moment (`ckpt_path`) continues with the next epoch."""
+        _keep_track_of_best(checkpoint, Path(trainer.default_root_dir) / FOLDER if self.own else None)
+        noted = checkpoint.get(KEY) or {}
+        self._loaded = {"moment": noted.get("moment"), "means": dict(noted.get("means", {}))}
+        if self._loaded["moment"] == BATCH:
+            return
+        for part in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+            finished = part["processed"] if self._loaded["moment"] == EPOCH else part["ready"]
+            part.update(ready=finished, started=finished, processed=finished, completed=finished)
+        if self._loaded["moment"] == END and self.own:
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a whole epoch as one, not as the rest of the one before."""
+        if self._loaded and self._loaded["moment"] != BATCH:
+            self._loaded = {}
+            trainer.fit_loop.restarting = False
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Add the earlier batches' sums to the first batch's."""
+        means, self._loaded = self._loaded.get("means", {}), {}
+        results = trainer.fit_loop.epoch_loop._results
+        for name, saved in means.items():
+            metric = results[name]
+            value, count = (item.to(metric.value.device) for item in saved)
+            if metric.meta.is_mean_reduction:
+                metric.cumulated_batch_size = metric.cumulated_batch_size + count
+            adds = metric.meta.is_mean_reduction or metric.meta.is_sum_reduction
+            metric.value = metric.value + value if adds else metric.meta.reduce_fx(metric.value, value)
+            metric._computed = None
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Know that what is saved from now on is the end."""
+        self._ended = True
+
+
+def _keep_track_of_best(checkpoint: dict[str, Any], folder: Path | None) -> None:
+    """Let `ModelCheckpoint` know its best files again, although the run folder may have been moved since.
+
+    Args:
+        checkpoint: changed in place.
+        folder: where the run's checkpoints lie now; None if the checkpoint is another run's, whose best is not ours.
+    """
+    states = checkpoint.get("callbacks", {})
+    for key in [key for key in states if str(key).startswith("ModelCheckpoint")]:
+        if folder is None:
+            del states[key]
+            continue
+        state = states[key]
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            state[name] = str(folder / Path(state[name]).name) if state[name] else state[name]
+        state["best_k_models"] = {str(folder / Path(path).name): kept for path, kept in state["best_k_models"].items()}
+        state["dirpath"] = str(folder)

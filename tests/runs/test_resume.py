@@ -1,0 +1,168 @@
+"""A run broken off after any checkpoint and started again ends with the bits of an unbroken one."""
+
+import os
+import signal
+
+import pytest
+from fingerprints import result
+
+from micromega.runs import train
+from micromega.runs.checkpoint import AtomicCheckpointIO
+from micromega.runs.signals import InterruptedBySignalError
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+]
+STOP_EARLY = (
+    "callbacks.early_stopping={_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/auc,mode:max,patience:1}"
+)
+SETTINGS = {
+    "plain": (),
+    "workers": ("data.num_workers=2",),
+    "one batch an epoch, early stopping": ("data.batch_size=4096", "trainer.max_epochs=12", STOP_EARLY),
+    "accumulated gradients": ("+trainer.accumulate_grad_batches=2",),
+    "validation within epochs": ("+trainer.val_check_interval=0.5",),
+}
+
+
+class Killed(BaseException):
+    """Stands for the process's end."""
+
+
+@pytest.fixture
+def saves(monkeypatch):
+    """Names of the checkpoints saved; `stop_after` breaks the run off after so many."""
+    original = AtomicCheckpointIO.save_checkpoint
+
+    class Saves(list):
+        stop_after = None
+
+    names = Saves()
+
+    def save(self, checkpoint, path, storage_options=None):
+        original(self, checkpoint, path, storage_options)
+        names.append(path)
+        if len(names) == names.stop_after:
+            raise Killed
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+    return names
+
+
+def broken_off(request, after, saves):
+    saves.clear()
+    saves.stop_after = after
+    with pytest.raises(Killed):
+        train.run(*request)
+    saves.stop_after = None
+    train.run(*request)
+    return result(request[2])
+
+
+def check(request_of, saves, overrides, choose):
+    whole = request_of(*overrides, runs="whole")
+    train.run(*whole)
+    count, expected = len(saves), result(whole[2])
+    for after in choose(count):
+        assert broken_off(request_of(*overrides, runs=f"broken-{after}"), after, saves) == expected, after
+
+
+def test_in_the_middle_of_an_epoch(request_of, saves):
+    check(request_of, saves, (), lambda count: [4])
+
+
+def test_around_the_end_of_an_epoch_and_of_training(request_of, saves):
+    """Nine batches an epoch: after the eighth, the best, the next epoch's start; then the end."""
+    check(request_of, saves, (), lambda count: [8, 9, 10, count])
+
+
+def test_in_the_middle_of_an_epoch_with_workers(request_of, saves):
+    check(request_of, saves, SETTINGS["workers"], lambda count: [4])
+
+
+def test_one_batch_an_epoch_and_early_stopping(request_of, saves):
+    check(request_of, saves, SETTINGS["one batch an epoch, early stopping"], lambda count: [2, count])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_after_every_checkpoint(request_of, saves, name):
+    check(request_of, saves, SETTINGS[name], lambda count: range(1, count + 1))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
+def test_a_signal_saves_and_the_same_request_resumes(request_of, monkeypatch, number, status):
+    from micromega.models.mir.module import MIRModule
+
+    sparse = ("callbacks.latest.every_n_train_steps=1000",)
+    whole = request_of(*sparse, runs="whole")
+    train.run(*whole)
+    original = MIRModule.training_step
+
+    def training_step(module, batch, index):
+        if module.trainer.global_step == 4:
+            os.kill(os.getpid(), number)
+        return original(module, batch, index)
+
+    stopped = request_of(*sparse, runs="stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(MIRModule, "training_step", training_step)
+        with pytest.raises(InterruptedBySignalError, match="signal-step-000000005") as caught:
+            train.run(*stopped)
+    assert caught.value.exit_status == status
+    train.run(*stopped)
+    assert result(stopped[2]) == result(whole[2])
+    kept = [path.name for path in (stopped[2] / "checkpoints").glob("*step*") if not path.name.startswith("best")]
+    assert sorted(kept) == ["latest-step-000000018.ckpt", "signal-step-000000005.ckpt"]
+
+
+def test_a_signal_in_validation_is_heard_at_the_next_epochs_start(request_of, monkeypatch):
+    from micromega.models.mir.module import MIRModule
+
+    whole, stopped = request_of(runs="whole"), request_of(runs="stopped")
+    train.run(*whole)
+    original, epochs = MIRModule.validation_step, []
+
+    def validation_step(module, batch, index):
+        epochs.append(module.trainer.current_epoch)
+        if len(epochs) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(module, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MIRModule, "validation_step", validation_step)
+        with pytest.raises(InterruptedBySignalError, match="signal-step-000000009"):
+            train.run(*stopped)
+    train.run(*stopped)
+    assert result(stopped[2]) == result(whole[2])
+
+
+def test_another_runs_best_checkpoint_continues_with_the_next_epoch(request_of):
+    first = request_of("trainer.max_epochs=1", runs="first")
+    train.run(*first)
+    (start,) = (first[2] / "checkpoints").glob("best*")
+    whole, second = request_of(runs="whole"), request_of(f"ckpt_path={start}", runs="second")
+    train.run(*whole)
+    train.run(*second)
+    expected, found = result(whole[2]), result(second[2])
+    assert found["state_dict"] == expected["state_dict"]
+    assert found["csv"] == expected["csv"]
+
+
+def test_a_run_folder_may_be_moved_while_broken_off(request_of, saves, tmp_path):
+    """The best of the first epoch stays known, so the end is the same."""
+    whole, old, new = (request_of("trainer.max_epochs=3", runs=name) for name in ("whole", "old", "new"))
+    train.run(*whole)
+    saves.clear()
+    saves.stop_after = 14
+    with pytest.raises(Killed):
+        train.run(*old)
+    saves.stop_after = None
+    (tmp_path / "old").rename(tmp_path / "new")
+    train.run(*new)
+    assert result(new[2]) == result(whole[2])
+    assert [path.name for path in (new[2] / "checkpoints").glob("best*")] == [
+        path.name for path in (whole[2] / "checkpoints").glob("best*")
+    ]
