@@ -13,6 +13,11 @@ from micromega.files import remove_leftovers
 log = logging.getLogger(__name__)
 
 
+def is_first_rank() -> bool:
+    """Whether this process is the only or the first one of a distributed run."""
+    return not (int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("SLURM_PROCID", "0")))
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; a second process with the same request waits, then finds the work done.
@@ -25,7 +30,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder: the run folder; made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("SLURM_PROCID", "0")):
+    if not is_first_rank():
         yield
         return
     with (folder / "run.lock").open("a+") as file:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from micromega.market.open import open_market
 from micromega.runs import callbacks as ours
 from micromega.runs import record
 from micromega.runs.checkpoint import FOLDER, AtomicCheckpointIO, load_checkpoint, newest_valid
-from micromega.runs.lock import locked
+from micromega.runs.lock import is_first_rank, locked
 from micromega.runs.resume import ExactResume
 from micromega.runs.signals import StopRequest
 from micromega.runs.tracking import loggers
@@ -47,7 +48,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
     """
     with locked(folder):
         earlier = record.read_record(folder)
-        if earlier and request.resume == "never":
+        if earlier and request.resume == "never" and is_first_rank():  # the others see what the first has begun
             msg = f"{folder} already holds a run ({earlier.get('status')}). Use resume=auto, or remove the folder."
             raise CheckpointError(msg)
         market = open_market(request.market, Path(request.paths.markets))
@@ -84,7 +85,16 @@ def _check_same_market(earlier: Mapping[str, Any], market: Market, folder: Path)
         raise CheckpointError(msg)
 
 
+def _quieten_lightning() -> None:
+    """Keep two lines of Lightning's out of the log that a user can do nothing about."""
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.*")  # it calls a deprecated function of torch's
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
+        lambda entry: "litlogger" not in entry.getMessage()  # an advertisement
+    )
+
+
 def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -> dict[str, float]:
+    _quieten_lightning()
     pl.seed_everything(request.seed, workers=True, verbose=False)
     datamodule = resolve_target(type(request.data).config_target.replace(":", "."))(request.data, market)
     datamodule.setup("fit")
