@@ -36,7 +36,12 @@ def killed_training(lab: Lab) -> Row:
         for _ in range(2 if number % 3 == 2 else 1):  # some are killed a second time
             for _ in range(10):  # a moment at which the run has ended does not count
                 process = lab.start("train", place, *workers, cold=cold)
-                time.sleep(draw.uniform(0, lasts[cold, workers if not cold else ()]))
+                if draw.random() < 0.5:
+                    time.sleep(draw.uniform(0, lasts[cold, workers if not cold else ()]))
+                else:  # however slow the machine is now, at a random step of training
+                    wanted = draw.randrange(1, 54)
+                    process.until(lambda: any(_step(path) >= wanted for path in checkpoints(place)))  # noqa: B023
+                    time.sleep(draw.uniform(0, 0.1))
                 stage = _stage(process, place)
                 process.kill()
                 if stage is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ def _container(config: DictConfig, key: str) -> Any:
 
 
 def _label(config: DictConfig, group: str, part: int) -> str:
-    target = OmegaConf.select(config, f"{group}._target_")
-    return str(target).split(".")[part] if target else ""
+    """Part of a target's dotted name, for people; empty where it is none of ours, which validation refuses later."""
+    parts = str(OmegaConf.select(config, f"{group}._target_") or "").split(".")
+    return re.sub(r"\W", "", parts[part]) if len(parts) > 2 else ""
 
 
 def register_resolvers() -> None:

@@ -160,8 +160,6 @@ def _is_node(value: Any) -> bool:
 
 def _callback(node: Mapping[str, Any], folder: Path) -> Any:
     if str(node["_target_"]).endswith(".ModelCheckpoint"):
-        if node.get("monitor") == "step":  # what Lightning saves at an epoch's end cannot be resumed from exactly
-            return ours.Latest(int(node.get("every_n_train_steps") or 200), int(node.get("save_top_k", 2)))
         # Without a version counter, a checkpoint saved again after a kill replaces its first copy.
         node = {"dirpath": str(folder / FOLDER), "enable_version_counter": False, **node}
     return instantiate(node)
