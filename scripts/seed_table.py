@@ -9,7 +9,6 @@ Runs must differ in the seed alone; the script says so if they do not.
 
 import argparse
 import json
-import math
 import statistics
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def table(runs: list[dict[str, dict[str, float]]]) -> str:
     for method in runs[0]:
         cells = []
         for name in names:
-            values = [run[method][name] for run in runs if not math.isnan(run[method][name])]
+            values = [run[method][name] for run in runs if run[method][name] is not None]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             digits = 1 if "rank" in name else 3
             cells.append(f"{statistics.mean(values):.{digits}f} ± {spread:.{digits}f}" if values else "–")
@@ -47,8 +46,9 @@ def wins(runs: list[dict[str, dict[str, float]]], ours: str, other: str) -> str:
     parts = []
     for name in next(iter(runs[0].values())):
         sign = -1 if "rank" in name else 1
-        better = sum(sign * (run[ours][name] - run[other][name]) > 0 for run in runs)
-        parts.append(f"{name} {better}/{len(runs)}")
+        defined = [run for run in runs if run[ours][name] is not None]
+        better = sum(sign * (run[ours][name] - run[other][name]) > 0 for run in defined)
+        parts.append(f"{name} {better}/{len(defined)}")
     return f"{ours} better than {other} in seeds: " + ", ".join(parts)
 
 

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf, open_dict
 
 from micromega.config import schema, signature
 from micromega.config.help import help_text
+from micromega.config.overrides import check_overrides
 from micromega.config.validate import instantiate, validate
 from micromega.errors import ConfigError
 from micromega.models.mir.config import MIRDataConfig, MIRModelConfig
@@ -145,3 +146,19 @@ def test_help_imports_nothing_heavy(repository):
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=repository, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("argument", ["model.hiden_size=3", "data.list_lenght=4", "problem.budgt=7"])
+def test_misspelt_settings_leave_with_a_guess(argument, capsys):
+    with pytest.raises(SystemExit) as left:
+        check_overrides(["seed=1", argument])
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    for word in (argument, "unknown key", "Did you mean", "Known keys"):
+        assert word in told
+
+
+def test_settings_that_exist_and_hydras_own_business_pass():
+    check_overrides(
+        ["model.dropout=0.1", "+model.new=1", "hydra.run.dir=x", "problem.posts_per_event.min=3", "--multirun"]
+    )

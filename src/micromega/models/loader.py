@@ -21,18 +21,21 @@ class EpochBatches(Sampler[tuple[int, Tensor]]):
         rows: number of rows in an epoch.
         batch_size: rows per batch and rank; the last batch may be shorter.
         seed: random seed.
+        resample: false repeats the first epoch for ever.
         rank: this process.
         ranks: number of processes; the permutation is padded from its start so that all have as many batches.
     """
 
-    def __init__(self, rows: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self, rows: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, *, resample: bool = True
+    ) -> None:
         self.rows, self.batch_size, self.seed = rows, batch_size, seed
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.ranks, self.resample = rank, ranks, resample
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls it before each."""
-        self.epoch = epoch
+        self.epoch = epoch if self.resample else 0
 
     def __len__(self) -> int:
         return math.ceil(self._rows_per_rank() / self.batch_size)

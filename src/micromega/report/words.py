@@ -117,7 +117,7 @@ def shorten(text: str, length: int = 180) -> str:
 def verdict(report: CampaignReport) -> str:
     """The plan in one sentence."""
     if not report.planned:
-        return "Book nobody: within the rules and the budget, no post is expected to add anything."
+        return "Book nobody: within the rules and the budget, no post can be had that adds anything."
     posts = "" if report.creators == len(report.planned) else f" with {plural(len(report.planned), 'post')}"
     return (
         f"Book {plural(report.creators, 'creator')}{posts} for {amount(report.spend, report.currency)} of the "

@@ -85,11 +85,11 @@ def campaign_report(
         budget=problem.budget,
         planned=_planned(problem, plan, sources, names),
         events=_events(problem, sources.market),
-        notice=_notice(sources.market, evaluation, sources.brand_id),
+        notice=_notice(sources.market, evaluation, sources.brand_id, problem),
         rules=_rules(problem),
         certificate=certificate,
         shrunk_value=shrunk_value(problem.effectiveness, problem.std, plan.chosen),
-        marginal_value=float(plan.duals[0]),
+        marginal_value=float(plan.duals[0]) if problem.price.min() <= problem.budget else None,
         budget_curve=curve,
         offers=Offers(price=problem.price, value=problem.value, chosen=plan.chosen),
         shortlist=_shortlist(problem, plan, sources, names),
@@ -108,7 +108,10 @@ def _names(market: Market) -> dict[str, str]:
     return {account: name or account for account, name in pairs}
 
 
-def _notice(market: Market, evaluation: Mapping[str, Any], brand_id: str) -> str | None:
+def _notice(market: Market, evaluation: Mapping[str, Any], brand_id: str, problem: CampaignProblem) -> str | None:
+    if problem.price.min() > problem.budget:
+        cheapest = f"{problem.price.min():,.2f} {problem.currency}"
+        return f"The budget pays for no post: the cheapest costs {cheapest}."
     if market.name.startswith("simulated"):
         return "This market is simulated: brands, creators and numbers are made up, to show how a plan is made."
     if brand_id in evaluation.get("facts", {}).get("train_brands", ()):

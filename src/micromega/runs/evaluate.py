@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from micromega.models.evaluation import PairScores, RankingEvaluation
 from micromega.runs import record
 from micromega.runs.checkpoint import FOLDER, best, load_checkpoint
 from micromega.runs.lock import locked
+from micromega.runs.record import optimized
 from micromega.scores import (
     Lineage,
     Platt,
@@ -55,7 +57,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
     with locked(folder):
         market = open_market(request.market, Path(request.paths.markets))
         trained = Path(request.paths.runs) / "train" / run_name(config, "train")
-        checkpoint_path = Path(request.ckpt_path) if request.ckpt_path else best(trained / FOLDER)
+        checkpoint_path = Path(request.ckpt_path) if request.ckpt_path else _trained_checkpoint(trained)
         if not request.ckpt_path:
             _check_finished(trained, market)
         pl.seed_everything(request.seed, workers=True, verbose=False)
@@ -79,7 +81,20 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         _export(request, config, folder, market, result, checkpoint_path, facts)
         record.update_record(folder, status="done", finished_at=record.now())
         log.info("Evaluated. Metrics and score tables: %s", folder)
-    return None if request.optimized_metric is None else next(iter(result.metrics.values()))[request.optimized_metric]
+    return optimized(next(iter(result.metrics.values())), request.optimized_metric)
+
+
+def _trained_checkpoint(trained: Path) -> Path:
+    """The checkpoint that training ended with, where it is whole; else the best of those that are."""
+    chosen = record.read_record(trained).get("best_checkpoint")
+    if chosen and (trained / FOLDER / chosen).is_file():
+        try:
+            load_checkpoint(trained / FOLDER / chosen)
+        except CheckpointError as error:
+            log.warning("Passed over a damaged checkpoint: %s", error)
+        else:
+            return trained / FOLDER / str(chosen)
+    return best(trained / FOLDER)
 
 
 def _check_finished(trained: Path, market: Market) -> None:
@@ -157,4 +172,13 @@ def _log_table(result: RankingEvaluation) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(plain(value), indent=2, allow_nan=True) + "\n"
+    return json.dumps(_without_nan(plain(value)), indent=2, allow_nan=False) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    """Write what is not defined (a cAUC without rivals) as null, which every JSON reader knows."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -82,9 +82,9 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         )
         table = plan_table(problem, plan)
         page = render(campaign_report(sources, problem, plan, certificate, curve, facts))
-        write_atomically(folder / PLAN, lambda file: _write_table(table, file))
         write_text_atomically(folder / CERTIFICATE, certificate.to_json())
         write_text_atomically(folder / REPORT, page)
+        write_atomically(folder / PLAN, lambda file: _write_table(table, file))  # last: no plan without its certificate
         record.update_record(folder, status="done", plan_status=str(plan.status), finished_at=record.now())
         _log_plan(problem, plan, certificate, brand_id)
         log.info("Plan, certificate and report: %s", folder)
@@ -137,7 +137,7 @@ def _solve(config: Any, problem: CampaignProblem) -> tuple[Plan, Certificate]:
     if not plan.status.has_plan:
         msg = f"No plan: {plan.status} after {plan.seconds:.1f} s. {' '.join(plan.notes)} Raise solver.time_limit_s."
         raise MicromegaError(msg)
-    certificate = verify(problem, plan)
+    certificate = verify(problem, plan, relative_gap=config.relative_gap)
     if not certificate.ok:
         broken = "; ".join(check.words for check in certificate.checks if not check.ok)
         msg = f"{plan.solver} gave a plan that fails the independent check, so it is not written: {broken}"

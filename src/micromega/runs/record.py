@@ -14,6 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from micromega.config.redact import redact
+from micromega.errors import ConfigError
 from micromega.files import write_text_atomically
 
 _PACKAGES = (
@@ -49,6 +50,12 @@ def update_record(folder: Path, **values: Any) -> dict[str, Any]:
     record: dict[str, Any] = read_record(folder) | redact(values)
     write_text_atomically(folder / RECORD, json.dumps(record, indent=2, sort_keys=True, default=str) + "\n")
     return record
+
+
+def note_failure(folder: Path, error: Exception, status: str) -> None:
+    """Say in `run.json`, if the run has got that far, that it ended without a result, and why."""
+    if read_record(folder):
+        update_record(folder, status=status, error=str(error), finished_at=now())
 
 
 def lineage(*, signature: str, seed: int, tags: tuple[str, ...], overrides: list[str], market: Any) -> dict[str, Any]:
@@ -111,3 +118,24 @@ def _git(folder: Path, *arguments: str) -> str:
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
     )
     return done.stdout.strip()
+
+
+def optimized(metrics: Mapping[str, float], name: str | None) -> float | None:
+    """Pick the metric that a sweep maximises.
+
+    Args:
+        metrics: name -> value.
+        name: the metric wanted, or None.
+
+    Returns:
+        Its value; None if none is wanted.
+
+    Raises:
+        ConfigError: there is no such metric; the message names those that there are.
+    """
+    if name is None:
+        return None
+    if name not in metrics:
+        msg = f"optimized_metric: {name!r} is not among the metrics: {', '.join(sorted(metrics))}."
+        raise ConfigError(msg)
+    return metrics[name]

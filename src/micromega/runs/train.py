@@ -55,13 +55,13 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         _check_same_market(earlier, market, folder)
         if earlier.get("status") == "done" and (folder / METRICS).is_file():
             log.info("Already trained: %s. Nothing to do (change the seed or any setting for another run).", folder)
-            return _optimized(json.loads((folder / METRICS).read_text()), request.optimized_metric)
+            return record.optimized(json.loads((folder / METRICS).read_text()), request.optimized_metric)
         _begin(request, config, folder, market)
         metrics = _fit(request, config, folder, market)
         write_text_atomically(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True) + "\n")
         record.update_record(folder, status="done", finished_at=record.now())
         log.info("Trained. Checkpoints, metrics and lineage: %s", folder)
-        return _optimized(metrics, request.optimized_metric)
+        return record.optimized(metrics, request.optimized_metric)
 
 
 def _begin(request: RunConfig, config: DictConfig, folder: Path, market: Market) -> None:
@@ -111,6 +111,7 @@ def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -
         chosen = next((item.best_model_path for item in saved if item.best_model_path), None)
         if chosen:
             model.load_state_dict(load_checkpoint(Path(chosen))["state_dict"])
+            record.update_record(folder, best_checkpoint=Path(chosen).name)
         results = trainer.validate(model, datamodule=datamodule, verbose=False) if trainer.limit_val_batches else [{}]
     return {name: float(value) for name, value in {**results[0]}.items()} | {"epochs": float(trainer.current_epoch)}
 
@@ -163,12 +164,3 @@ def _callback(node: Mapping[str, Any], folder: Path) -> Any:
         # Without a version counter, a checkpoint saved again after a kill replaces its first copy.
         node = {"dirpath": str(folder / FOLDER), "enable_version_counter": False, **node}
     return instantiate(node)
-
-
-def _optimized(metrics: Mapping[str, float], name: str | None) -> float | None:
-    if name is None:
-        return None
-    if name not in metrics:
-        msg = f"optimized_metric: {name!r} is not among the metrics: {', '.join(sorted(metrics))}."
-        raise ConfigError(msg)
-    return metrics[name]

@@ -112,7 +112,7 @@ def test_false_infeasibility_is_not_believed(problem, plan):
 
 
 def test_json_holds_every_check_and_only_plain_numbers(problem, plan):
-    content = json.loads(verify(problem, dataclasses.replace(plan, gap=None)).to_json())
+    content = json.loads(verify(problem, dataclasses.replace(plan, gap=None, status=Status.FEASIBLE)).to_json())
     assert [check["name"] for check in content["checks"]] == [
         "whole tuples", "budget", "coverage", "objective", "claimed bound", "optimality",
     ]  # fmt: skip
@@ -204,3 +204,29 @@ def test_no_tampered_proof_gets_below_the_optimum(data, proven):
     forged = dataclasses.replace(plan, proof=dataclasses.replace(plan.proof, **{name: values}))
     certificate = verify(problem, forged)
     assert certificate.upper_bound >= best * (1 - 1e-15)
+
+
+def test_a_plan_is_not_called_the_best_without_a_gap_or_with_a_generous_one():
+    problem = CampaignProblem(
+        creator_id=np.array(["a", "b", "c"]),
+        effectiveness=np.array([60.0, 100.0, 120.0]),
+        price=np.array([10.0, 20.0, 30.0]),
+        budget=50.0,
+    )
+    best = solve(problem)
+    poor = dataclasses.replace(best, chosen=np.array([True, False, False]), objective=60.0, bound=None)
+    assert not verify(problem, dataclasses.replace(poor, gap=None)).ok
+    assert not verify(problem, dataclasses.replace(poor, gap=9.9), relative_gap=1e-3).ok
+    assert verify(problem, best, relative_gap=1e-3).ok
+
+
+def test_one_ruinous_tuple_hides_no_loss():
+    problem = CampaignProblem(
+        creator_id=np.array(["a", "b", "ruin"]),
+        effectiveness=np.array([100.0, 120.0, -1e12]),
+        price=np.array([20.0, 30.0, 1.0]),
+        budget=50.0,
+    )
+    idle = {"chosen": np.zeros(3, bool), "objective": 0.0, "gap": 0.0, "bound": None, "status": Status.OPTIMAL}
+    nothing = dataclasses.replace(solve(problem), **idle)
+    assert not verify(problem, nothing).ok

@@ -98,7 +98,7 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
     Raises:
         DataError: a table is missing, or too few brands or creators remain.
     """
-    posts, accounts = market.table("posts"), market.table("accounts")
+    posts, accounts = market.table("posts", needs=("caption", "likes")), market.table("accounts", needs=("followers",))
     ids = _strings(accounts["account_id"])
     is_brand = _strings(accounts["kind"]) == "brand"
     author = _codes(posts["account_id"], ids)
@@ -110,6 +110,7 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
     history = np.bincount(author[own_history], minlength=len(ids))
     candidates = np.flatnonzero(~is_brand & (history >= config.min_posts))
     pairs = _pairs(market, ids)
+    _check_posts_of_pairs(pairs, author, mention_post, mention_brand, ids)
     usable = np.isin(pairs[1], candidates)
     brands = _brands(pairs[:, usable][0], accounts, config)
     _check_enough(brands, candidates, config)
@@ -179,6 +180,21 @@ def _pairs(market: Market, ids: NDArray[np.str_]) -> Ints:
     """(2, E) brand and creator rows of the mentions table."""
     mentions = market.table("mentions")
     return np.stack([_codes(mentions["brand_id"], ids), _codes(mentions["creator_id"], ids)])
+
+
+def _check_posts_of_pairs(
+    pairs: Ints, author: Ints, mention_post: Ints, mention_brand: Ints, ids: NDArray[np.str_]
+) -> None:
+    """Refuse pairs whose posts cannot be found: they would stay in the creator's history and give the answer away."""
+    found = mention_brand * len(ids) + author[mention_post]
+    lost = np.flatnonzero(~np.isin(pairs[0] * len(ids) + pairs[1], found))
+    if len(lost):
+        shown = ", ".join(f"{ids[pairs[1, pair]]} for {ids[pairs[0, pair]]}" for pair in lost[:3])
+        msg = (
+            f"mentions.parquet: {len(lost)} of {pairs.shape[1]} pairs have no post that names the brand ({shown}). "
+            "Fill mentioned_ids or brand_id in posts.parquet: posts about brands must not describe a creator."
+        )
+        raise DataError(msg)
 
 
 def _brands(pair_brand: Ints, accounts: pa.Table, config: MIRDataConfig) -> Ints:

@@ -25,7 +25,7 @@ def similarity_scores(
 ) -> NDArray[np.float64]:
     """SBR: cosine of the concatenated modalities of brand and creator, the creator's own posts left out of the brand.
 
-    A pair that is no positive gets the mean cosine over the brand's views that each leave out one of its creators.
+    A pair that is no positive gets the cosine with one of the brand's views that each leave out one of its creators.
 
     Args:
         accounts: the market.
@@ -42,9 +42,11 @@ def similarity_scores(
     row[brands] = np.arange(len(brands))
     mine = row[accounts.pair_brand] >= 0
     pair_row, pair_creator = row[accounts.pair_brand[mine]], accounts.pair_creator[mine]
-    left_out = unit[accounts.pair_view[mine]].astype(np.float64)
-    total = np.zeros((len(brands), unit.shape[1]))
-    np.add.at(total, pair_row, left_out)
-    scores: NDArray[np.float64] = total / np.bincount(pair_row, minlength=len(brands))[:, None] @ creators.T
-    scores[pair_row, pair_creator] = (left_out * creators[pair_creator]).sum(axis=1)
+    order = np.argsort(row[accounts.pair_brand[mine]], kind="stable")
+    pair_row, pair_creator = pair_row[order], pair_creator[order]
+    scores_EM = unit[accounts.pair_view[mine][order]].astype(np.float64) @ creators.T
+    counts = np.bincount(pair_row, minlength=len(brands))[:, None]
+    places = np.arange(len(creators)) % counts  # as the ranker does: creator m is shown view m modulo their number
+    scores: NDArray[np.float64] = np.take_along_axis(scores_EM, np.cumsum(counts, axis=0) - counts + places, axis=0)
+    scores[pair_row, pair_creator] = scores_EM[np.arange(len(pair_row)), pair_creator]
     return scores

@@ -51,6 +51,8 @@ class MIRDataConfig:
     """K of the K-buckets sampling."""
     lists_per_brand: Annotated[int, Field(ge=1)] | None = None
     """Lists per brand and epoch; null: the paper's capacity."""
+    resample: bool = True
+    """Draw new lists every epoch; false: the first epoch's, in the same order, for ever (debug=overfit)."""
     batch_size: Annotated[int, Field(ge=1)] = 1024
     """Lists per step."""
     num_workers: Annotated[int, Field(ge=0)] = 0
@@ -60,7 +62,10 @@ class MIRDataConfig:
 class MIRModelConfig:
     """The two towers and how they are trained."""
 
-    modalities: tuple[Literal["text", "account"], ...] = ("text", "account")
+    modalities: Annotated[tuple[Literal["text", "account"], ...], Field(min_length=1, max_length=2)] = (
+        "text",
+        "account",
+    )
     hidden_size: Annotated[int, Field(ge=1)] = 256
     """d_h1 and d_h2 of eq. 7."""
     embedding_size: Annotated[int, Field(ge=1)] = 256

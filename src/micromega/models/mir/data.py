@@ -149,7 +149,9 @@ class MIRData(pl.LightningDataModule):
         labels, negatives = self._labels(self.accounts)
         dataset = ListDataset(self.accounts, self.splits["train"], labels, negatives, self.config)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = EpochBatches(len(dataset), self.config.batch_size, self.config.seed, rank, ranks)
+        sampler = EpochBatches(
+            len(dataset), self.config.batch_size, self.config.seed, rank, ranks, resample=self.config.resample
+        )
         return ResumableLoader(dataset, sampler, num_workers=self.config.num_workers)
 
     def val_dataloader(self) -> DataLoader[Any]:

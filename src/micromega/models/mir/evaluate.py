@@ -1,5 +1,6 @@
 """The ranker on brands it has not seen, beside its baselines."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,11 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from micromega.errors import CheckpointError
 from micromega.models.evaluation import PairScores, RankingEvaluation
 from micromega.models.mir.baselines import random_scores, similarity_scores
 from micromega.models.mir.config import MIREvaluationConfig
 from micromega.models.mir.data import MIRData
-from micromega.models.mir.module import MIRModule, ranking_metrics
+from micromega.models.mir.module import ORIGIN, MIRModule, ranking_metrics
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -31,6 +35,7 @@ def evaluate(
     data.setup("test")
     accounts = data.accounts
     assert accounts is not None
+    _check_origin(checkpoint, data, config)
     module = MIRModule.restore(checkpoint)
     module.attach(data)
     labels, same_category = accounts.labels(), accounts.same_category()
@@ -72,6 +77,30 @@ def evaluate(
             "brand_posts": data.config.brand_posts,
         },
     )
+
+
+def _check_origin(checkpoint: Mapping[str, Any], data: MIRData, config: MIREvaluationConfig) -> None:
+    """Refuse weights of another shape, and weights that have been trained on brands which are to be held out here."""
+    dimensions = dict(checkpoint["hyper_parameters"]["dimensions"])
+    if dimensions != data.spec.dimensions:
+        msg = (
+            f"ckpt_path: the checkpoint was trained on features of sizes {dimensions}, these data have "
+            f"{data.spec.dimensions}. Use the data settings of its training (config.yaml in its run folder)."
+        )
+        raise CheckpointError(msg)
+    origin = checkpoint.get(ORIGIN, {})
+    if origin.get("market_fingerprint") != data.market.fingerprint:
+        log.warning("The checkpoint was trained on another market; its brands are taken for others than these.")
+        return
+    assert data.accounts is not None
+    held_out = data.accounts.brand_ids[np.concatenate([data.splits["validation"], data.splits["test"]])]
+    seen = sorted(set(origin["train_brands"]) & set(held_out.tolist()))
+    if seen:
+        msg = (
+            f"ckpt_path: {len(seen)} of {len(held_out)} held-out brands were in this checkpoint's training "
+            f"({', '.join(seen[:3])}, …), so metrics would be too good. Use the seed and data settings of its training."
+        )
+        raise CheckpointError(msg)
 
 
 def scores_with_deviation(

@@ -18,6 +18,7 @@ from micromega.models.mir.loss import l1_norm, top_one_loss
 from micromega.models.mir.network import Tower, scores_of_all, scores_of_pairs
 
 VALIDATED_RECALL = (10, 50)
+ORIGIN = "micromega_origin"
 
 
 class MIRModule(pl.LightningModule):
@@ -91,6 +92,14 @@ class MIRModule(pl.LightningModule):
         self._labels, self._same_category = data.accounts.labels(), data.accounts.same_category()
         self._rivals = data.accounts.candidates(data.splits["validation"], data.config.candidates)
         self._ids = data.accounts.brand_ids, data.accounts.creator_ids
+        self._origin = {
+            "market_fingerprint": data.market.fingerprint,
+            "train_brands": data.accounts.brand_ids[data.splits["train"]].tolist(),
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights have seen, so that no brand of theirs is taken for a held-out one."""
+        checkpoint[ORIGIN] = self._origin
 
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""
@@ -127,8 +136,8 @@ class MIRModule(pl.LightningModule):
     def score(self, brands: Tensor) -> Tensor:
         """Score all candidates for some brands; a positive pair is scored without the creator's posts in the brand.
 
-        Others are scored with the mean of the brand's views that each leave out one of its creators, so that neither
-        side's views hold more posts than the other's.
+        Others are shown one of the brand's views that each leave out one of its creators, so that neither side's views
+        hold more posts, or are smoother, than the other's.
 
         Args:
             brands: (n,) brand rows.
@@ -139,12 +148,18 @@ class MIRModule(pl.LightningModule):
         creators = self.creator_tower(self._views(slice(self._first_creator, None)))
         row = torch.full((self._brands,), -1, device=brands.device)
         row = row.scatter(0, brands, torch.arange(len(brands), device=brands.device))
-        mine = row[self._get("pair_brand")] >= 0
-        pair_row, pair_creator = row[self._get("pair_brand")[mine]], self._get("pair_creator")[mine]
+        pair_row = row[self._get("pair_brand")]
+        mine = torch.argsort(pair_row, stable=True)[int((pair_row < 0).sum()) :]  # by place in `brands`
+        pair_row, pair_creator = pair_row[mine], self._get("pair_creator")[mine]
         left_out = self.brand_tower(self._views(self._get("pair_view")[mine]))
-        total = left_out.new_zeros(len(brands), left_out.shape[1]).index_add(0, pair_row, left_out)
-        scores = scores_of_all(total / torch.bincount(pair_row, minlength=len(brands))[:, None], creators)
-        return scores.index_put((pair_row, pair_creator), scores_of_pairs(left_out, creators[pair_creator]))
+        scores_EM = scores_of_all(left_out, creators)
+        counts = torch.bincount(pair_row, minlength=len(brands))[:, None]
+        places = (
+            torch.arange(len(creators), device=brands.device) % counts
+        )  # creator m is shown view m modulo their number
+        scores = scores_EM.gather(0, counts.cumsum(0) - counts + places)
+        pairs = torch.arange(len(pair_row), device=brands.device)
+        return scores.index_put((pair_row, pair_creator), scores_EM[pairs, pair_creator])
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""

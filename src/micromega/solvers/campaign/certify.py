@@ -16,12 +16,13 @@ from micromega.solvers.plan import Certificate, Check, Plan, Status
 _ROUNDING = 1e-9
 
 
-def verify(problem: CampaignProblem, plan: Plan) -> Certificate:
+def verify(problem: CampaignProblem, plan: Plan, *, relative_gap: float | None = None) -> Certificate:
     """Check a plan against its problem.
 
     Args:
         problem: what was asked.
         plan: what was answered; nothing in it is believed.
+        relative_gap: what was asked of a plan that is called optimal; None: what the plan claims.
 
     Returns:
         Checks of integrality, the budget, every row and the objective, with a proven upper bound. For a plan that says
@@ -38,13 +39,13 @@ def verify(problem: CampaignProblem, plan: Plan) -> Certificate:
     slack = np.minimum(above, problem.rows.upper - counts)
     objective, spend = (math.fsum(column[y != 0] * y[y != 0]) for column in (problem.value, problem.price))
     bound = proven_bound(problem, plan)
-    affordable = np.abs(problem.value[problem.price <= problem.spending_limit])
+    affordable = problem.value[problem.price <= problem.spending_limit]
     room = _ROUNDING * max(math.fsum(np.abs(problem.value[y != 0])), float(np.max(affordable, initial=0.0)))
     checks = [
         _check_whole(chosen, problem, whole),
         _check_budget(problem, spend),
         *_check_rows(problem, counts, slack),
-        *_check_objective(problem, plan, objective, bound, room),
+        *_check_objective(problem, plan, objective, bound, room, relative_gap),
     ]
     if not plan.status.has_plan:
         words = "There is no plan: the solver found none within its limits."
@@ -145,7 +146,9 @@ def _check_rows(problem: CampaignProblem, counts: NDArray[np.float64], slack: ND
     return checks
 
 
-def _check_objective(problem: CampaignProblem, plan: Plan, objective: float, bound: float, room: float) -> list[Check]:
+def _check_objective(
+    problem: CampaignProblem, plan: Plan, objective: float, bound: float, room: float, relative_gap: float | None
+) -> list[Check]:
     difference = abs(plan.objective - objective)
     words = f"The plan says {plan.objective:,.6g} {problem.unit}, the sum is {objective:,.6g}."
     checks = [_check("objective", difference <= room, plan.objective, objective, words, slack=room - difference)]
@@ -153,7 +156,12 @@ def _check_objective(problem: CampaignProblem, plan: Plan, objective: float, bou
         words = f"The solver says that no plan exceeds {plan.bound:,.6g}; this plan has {objective:,.6g}."
         slack = plan.bound + room - objective
         checks.append(_check("claimed bound", slack >= 0, objective, plan.bound, words, slack=slack))
-    claim, gap = math.inf if plan.gap is None else plan.gap, _gap(objective, bound, room)
+    # A plan that is called the best must say how close to the bound it is, and keep to what was asked.
+    unsaid = 0.0 if plan.status is Status.OPTIMAL else math.inf
+    claim = unsaid if plan.gap is None else plan.gap
+    if plan.status is Status.OPTIMAL and relative_gap is not None:
+        claim = min(claim, relative_gap)
+    gap = _gap(objective, bound, room)
     words = f"No plan exceeds {bound:,.6g} (proven), so none is better than this one by more than {100 * gap:.3g} %."
     ok = gap <= claim * (1 + _ROUNDING) + _ROUNDING
     checks.append(_check("optimality", ok or plan.status is not Status.OPTIMAL, gap, claim, words))
