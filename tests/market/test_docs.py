@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "market.md").read_text(encoding="ut
 def test_the_examples_run_and_print_what_the_page_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)  # the page's blocks build on one another

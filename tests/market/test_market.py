@@ -78,7 +78,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("micromega.market.storage.pq.write_table", full)
+    monkeypatch.setattr("micromega.market.storage.ParquetFile.append", full)
     with pytest.raises(OSError, match="No space left"):
         write_tiny(tmp_path / "m")
     assert not list(tmp_path.iterdir())

@@ -1,15 +1,22 @@
-"""What the world is: validated, fingerprinted tables of accounts, posts, mentions, prices and events."""
+"""What the world is: validated, fingerprinted tables of accounts, posts, campaigns, orders, follows and more."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from micromega.market.market import Market, write_market
+    from micromega.market.market import Market
     from micromega.market.open import open_market
     from micromega.market.simulated import simulate
+    from micromega.market.write import MarketWriter, write_market
 
-__all__ = ["Market", "open_market", "simulate", "write_market"]
+__all__ = ["Market", "MarketWriter", "open_market", "simulate", "write_market"]
 
-_HOME = {"Market": "market", "write_market": "market", "open_market": "open", "simulate": "simulated"}
+_HOME = {
+    "Market": "market",
+    "MarketWriter": "write",
+    "write_market": "write",
+    "open_market": "open",
+    "simulate": "simulated",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import DataError
-from micromega.market.schemas import TEXTS, Column, TableSchema
+from micromega.market.schemas import REFERENCE_TABLE, TEXTS, Column, TableSchema
 
 OnBadRows = Literal["error", "drop"]
 _SHOWN = 5
@@ -129,16 +129,26 @@ def describe(table: pa.Table, problem: Problem, origin: Origin) -> str:
     return f'{origin.file}: column "{problem.column}" holds {len(rows):,} {what} ({more} {numbers}: {values}).'
 
 
-def schema_check(schema: TableSchema, accounts: Mapping[str, pa.Array]) -> Check:
+def schema_check(schema: TableSchema, known: Mapping[str, pa.Array]) -> Check:
     """All row checks of one table.
 
     Args:
         schema: table to check.
-        accounts: ids known so far: keys account, creator, brand; empty while accounts themselves are checked.
+        known: ids known so far, by what they are (`REFERENCE_TABLE`); empty while accounts themselves are checked.
 
     Returns:
         A check to hand to `enforce`.
+
+    Raises:
+        DataError: the table refers to a table that is not there.
     """
+    for name, column in schema.columns.items():
+        if column.refers_to and column.refers_to not in known:
+            missing = REFERENCE_TABLE[column.refers_to]
+            raise DataError(
+                f'{schema.name}.parquet: column "{name}" refers to {missing}, but the market has no table {missing}. '
+                f"Add {missing}.parquet, or leave {schema.name} out."
+            )
 
     def check(table: pa.Table) -> Iterator[Problem]:
         for name, column in schema.columns.items():
@@ -146,7 +156,7 @@ def schema_check(schema: TableSchema, accounts: Mapping[str, pa.Array]) -> Check
         yield from _duplicates(table, schema.key)
         for name, column in schema.columns.items():
             if column.refers_to:
-                yield from _unknown(table.column(name), name, column.refers_to, accounts)
+                yield from _unknown(table.column(name), name, column.refers_to, known)
         if schema.name == "mentions":
             yield from _reversed(table)
 
@@ -164,6 +174,10 @@ def _column_problems(values: pa.ChunkedArray, name: str, column: Column) -> Iter
     if column.minimum is not None:
         bad = pc.less(values, pa.scalar(column.minimum, column.type))
         yield from _problem(name, bad, *_minimum_words(column))
+    if column.maximum is not None:
+        bad = pc.greater(values, pa.scalar(column.maximum, column.type))
+        what = f"value above {column.maximum:g}|values above {column.maximum:g}"
+        yield from _problem(name, bad, what, f"The largest value is {column.maximum:g}.")
     if column.choices:
         bad = pc.invert(pc.is_in(values, pa.array(column.choices)))
         yield from _problem(name, bad, "unknown value|unknown values", f"Allowed: {', '.join(column.choices)}.")
@@ -195,16 +209,20 @@ def _duplicates(table: pa.Table, key: tuple[str, ...]) -> Iterator[Problem]:
     for name in key:
         encoded = table.column(name).combine_chunks().dictionary_encode()
         codes = codes * max(len(encoded.dictionary), 1) + np.asarray(encoded.indices, dtype=np.int64)
+        if name != key[-1] and len(key) > 2:
+            codes = np.unique(codes, return_inverse=True)[1]  # three ids of a million values each would overflow
     bad = np.ones(len(codes), dtype=bool)
     bad[np.unique(codes, return_index=True)[1]] = False
     rule = f"Each {' + '.join(key)} appears once."
     yield from _problem(key[0], bad, "repeated key|repeated keys", rule)
 
 
-def _unknown(values: pa.ChunkedArray, name: str, kind: str, accounts: Mapping[str, pa.Array]) -> Iterator[Problem]:
-    bad = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, accounts[kind])))
-    article = "an" if kind == "account" else "a"
-    rule = f"Each value is the account_id of {article} {kind} in accounts.parquet."
+def _unknown(values: pa.ChunkedArray, name: str, kind: str, known: Mapping[str, pa.Array]) -> Iterator[Problem]:
+    bad = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, known[kind])))
+    article = "an" if kind[0] in "ae" else "a"
+    table = REFERENCE_TABLE[kind]
+    what = f"account_id of {article} {kind}" if table == "accounts" else f"{kind}_id"
+    rule = f"Each value is the {what} in {table}.parquet."
     yield from _problem(name, bad, f"id that is no known {kind}|ids that are no known {kind}", rule)
 
 

@@ -25,17 +25,32 @@ def table_fingerprint(table: pa.Table, schema: TableSchema) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    order = pc.sort_indices(table.select(schema.key), sort_keys=[(name, "ascending") for name in schema.key])
+    order = _order(table.select(schema.key))
     digest = hashlib.sha256(f"{schema.name}:{table.num_rows}".encode())
     for name, column in schema.columns.items():
         # Large offsets, because taking rows of strings beyond 2 GB overflows the small ones.
         wide = pa.large_list(pa.large_string()) if column.type == TEXTS else _wide(column.type)
-        values = table.column(name).cast(wide).take(order).combine_chunks()
+        values = table.column(name).cast(wide)
+        values = (values if order is None else values.take(order)).combine_chunks()
         if values.null_count == len(values) or (column.type == TEXTS and not len(pc.list_flatten(values))):
             continue
         digest.update(f"|{name}:{column.type}:".encode())
         _update(digest, values)
     return digest.hexdigest()
+
+
+def _order(keys: pa.Table) -> pa.Array | None:
+    """Row numbers in the order of the key; None where the rows lie so already (a tenth of the time of sorting)."""
+    tied, sorted_so_far = None, True
+    for values in (keys.column(name).combine_chunks() for name in keys.column_names):
+        falls, rises = pc.greater(values[:-1], values[1:]), pc.less(values[:-1], values[1:])
+        relevant = falls if tied is None else pc.and_(tied, falls)
+        sorted_so_far = sorted_so_far and not pc.any(relevant, min_count=0).as_py()
+        ties = pc.invert(pc.or_(falls, rises))
+        tied = ties if tied is None else pc.and_(tied, ties)
+    if sorted_so_far:
+        return None
+    return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
 
 
 def market_fingerprint(fingerprints: Mapping[str, str]) -> str:

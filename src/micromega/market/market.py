@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from micromega.errors import DataError
+from micromega.market.arrays import FOLDER, FeatureArray, array_names, open_array
 from micromega.market.checks import OnBadRows, conform, enforce, rows_of, schema_check
 from micromega.market.fingerprint import market_fingerprint, table_fingerprint
-from micromega.market.schemas import SCHEMAS
-from micromega.market.storage import DESCRIPTION, Description, read_description, read_parquet, write_market_folder
+from micromega.market.schemas import REFERENCE_TABLE, SCHEMAS
+from micromega.market.storage import DESCRIPTION, Description, read_description, read_parquet
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Market:
                 raise DataError(f"{file.name}: unknown table in {folder}. Tables are: {', '.join(SCHEMAS)}.")
         for name in ("accounts", *description.tables):
             if name not in files:
-                raise DataError(f"{name}.parquet is missing in {folder}. {_remedy(name)}")
+                raise DataError(f"{name}.parquet is missing in {folder}. {remedy(name)}")
         tables, dropped = validate({name: read_parquet(file) for name, file in files.items()}, on_bad_rows=on_bad_rows)
         fingerprints = {name: table_fingerprint(table, SCHEMAS[name]) for name, table in tables.items()}
         if not dropped:  # bad rows prove by themselves that the folder is not as it was written
@@ -88,7 +89,7 @@ class Market:
         """Give a table.
 
         Args:
-            name: accounts, posts, mentions, prices or events.
+            name: a table of `micromega.market.schemas`.
             needs: columns that the caller cannot do without; at least one value of each must be known.
 
         Returns:
@@ -100,7 +101,7 @@ class Market:
         if name not in SCHEMAS:
             raise DataError(f'There is no table called "{name}". Tables are: {", ".join(SCHEMAS)}.')
         if name not in self.tables:
-            raise DataError(f'Market "{self.name}" has no table {name} ({self.path / name}.parquet). {_remedy(name)}')
+            raise DataError(f'Market "{self.name}" has no table {name} ({self.path / name}.parquet). {remedy(name)}')
         table = self.tables[name]
         for column in needs:
             if table.column(column).null_count == table.num_rows:
@@ -132,56 +133,30 @@ class Market:
             )
         return read_parquet(path)
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Feature arrays that the market has, sorted."""
+        return array_names(self.path / FOLDER)
 
-def write_market(
-    path: Path | str,
-    tables: Mapping[str, pa.Table],
-    *,
-    name: str,
-    currency: str,
-    source: str = "",
-    notes: Sequence[str] = (),
-    truth: Mapping[str, pa.Table] | None = None,
-) -> Market:
-    """Validate tables and write them as a market folder, the whole folder or nothing.
+    def features(self, name: str) -> FeatureArray:
+        """Open a feature array; its values stay on disk until they are taken.
 
-    Args:
-        path: folder to make; it must not exist.
-        tables: table name -> rows; optional columns may be absent.
-        name: the market's name.
-        currency: unit of all money.
-        source: where the data come from.
-        notes: what a reader should know.
-        truth: simulated truth, kept beside the tables and outside the fingerprint.
+        Args:
+            name: for instance audio; `feature_names` lists them.
 
-    Returns:
-        The market as `Market.load` would give it.
+        Returns:
+            The feature.
 
-    Raises:
-        DataError: a table breaks its schema, or the folder exists.
-    """
-    folder = Path(path)
-    for table in tables:
-        if table not in SCHEMAS:
-            raise DataError(f'There is no table called "{table}". Tables are: {", ".join(SCHEMAS)}.')
-    if "accounts" not in tables:
-        raise DataError(f"A market needs the table accounts. {_remedy('accounts')}")
-    valid, _ = validate(tables)
-    fingerprints = {table: table_fingerprint(rows, SCHEMAS[table]) for table, rows in valid.items()}
-    description = Description(name=name, currency=currency, source=source, notes=tuple(notes), tables=fingerprints)
-    try:
-        write_market_folder(folder, description, valid, truth or {})
-    except FileExistsError as error:
-        raise DataError(f"{folder} exists already. Remove it or choose another folder; nothing was written.") from error
-    return Market(
-        path=folder,
-        name=name,
-        currency=currency,
-        tables=valid,
-        fingerprint=market_fingerprint(fingerprints),
-        source=source,
-        notes=tuple(notes),
-    )
+        Raises:
+            DataError: the market lacks it, or its files are damaged.
+        """
+        if name not in self.feature_names:
+            known = ", ".join(self.feature_names) or "none"
+            raise DataError(
+                f'Market "{self.name}" has no feature {name} (it has: {known}). Extract it from media files with '
+                "`python -m micromega.features`, or use market=simulated market.scale=0.02."
+            )
+        return open_array(self.path / FOLDER, name)
 
 
 def validate(
@@ -198,18 +173,21 @@ def validate(
     """
     valid: dict[str, pa.Table] = {}
     notes: tuple[str, ...] = ()
-    accounts: dict[str, pa.Array] = {}
+    known: dict[str, pa.Array] = {}
     for name, schema in SCHEMAS.items():
         if name not in tables:
             continue
         file = f"{name}.parquet"
         table = conform(tables[name], schema, file)
-        table, _, dropped = enforce(table, schema_check(schema, accounts), rows_of(table, file), on_bad_rows)
+        table, _, dropped = enforce(table, schema_check(schema, known), rows_of(table, file), on_bad_rows)
         valid[name] = table.combine_chunks()
         notes += dropped
-        if name == "accounts":
-            accounts = account_ids(table)
+        known |= account_ids(table) if name == "accounts" else _ids(name, table)
     return valid, notes
+
+
+def _ids(name: str, table: pa.Table) -> dict[str, pa.Array]:
+    return {kind: table.column(f"{kind}_id").combine_chunks() for kind, home in REFERENCE_TABLE.items() if home == name}
 
 
 def account_ids(accounts: pa.Table) -> dict[str, pa.Array]:
@@ -219,7 +197,8 @@ def account_ids(accounts: pa.Table) -> dict[str, pa.Array]:
     return {"account": ids.combine_chunks(), **found}
 
 
-def _remedy(name: str) -> str:
+def remedy(name: str) -> str:
+    """Say how to get a table that a market lacks."""
     return SCHEMAS[name].remedy if name in SCHEMAS else f"{DESCRIPTION} lists it: restore the file or delete that line."
 
 

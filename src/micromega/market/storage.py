@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -98,12 +99,15 @@ def read_description(folder: Path) -> Description:
     )
 
 
-def write_market_folder(
-    path: Path, description: Description, tables: Mapping[str, pa.Table], truth: Mapping[str, pa.Table]
-) -> None:
-    """Write a whole market folder, or nothing.
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder beside `path`; it gets that name, whole and forced to disk, when the block ends well.
 
-    Everything goes to a temporary folder beside `path`, is forced to disk and renamed.
+    Args:
+        path: folder to make.
+
+    Yields:
+        The temporary folder. It is removed if the block raises.
 
     Raises:
         FileExistsError: `path` exists already, possibly made by another process meanwhile.
@@ -112,14 +116,7 @@ def write_market_folder(
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         temporary.mkdir()
-        for name, table in tables.items():
-            write_parquet(table, temporary / f"{name}.parquet")
-        if truth:
-            (temporary / "truth").mkdir()
-            for name, table in truth.items():
-                write_parquet(table, temporary / "truth" / f"{name}.parquet")
-            sync_folder(temporary / "truth")
-        _write_description(description, temporary / DESCRIPTION)
+        yield temporary
         sync_folder(temporary)
         try:
             if path.exists():  # renaming over an empty folder would succeed
@@ -134,7 +131,29 @@ def write_market_folder(
     sync_folder(path.parent)
 
 
-def _write_description(description: Description, path: Path) -> None:
+class ParquetFile:
+    """A Parquet file that is written in chunks, with page checksums."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._file = path.open("wb")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows."""
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Finish the file and force it to disk."""
+        try:
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+
+def write_description(description: Description, path: Path) -> None:
+    """Write market.yaml and force it to disk."""
     content = {
         "name": description.name,
         "currency": description.currency,

@@ -15,10 +15,11 @@ from micromega.errors import ConfigError
 from micromega.market.checks import OnBadRows
 from micromega.market.config import Instagram2017
 from micromega.market.importers.source import SourceTable, read_csv
-from micromega.market.market import Market, write_market
+from micromega.market.market import Market
 from micromega.market.mentions import mentions_from_posts, with_creator_categories
 from micromega.market.open import cached
 from micromega.market.schemas import ACCOUNTS, POSTS, TEXTS, TIME
+from micromega.market.write import write_market
 
 FILES = ("posts.csv.gz", "profiles.csv", "brand_accounts.csv")
 _ID = r"^[0-9a-f]{12}$"

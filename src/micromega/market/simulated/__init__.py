@@ -9,7 +9,7 @@ import numpy as np
 
 from micromega.errors import ConfigError
 from micromega.market.config import Simulated
-from micromega.market.market import Market, write_market
+from micromega.market.market import Market
 from micromega.market.mentions import mentions_from_posts
 from micromega.market.open import cached
 from micromega.market.simulated.accounts import accounts_table
@@ -21,6 +21,7 @@ from micromega.market.simulated.posts import posts_table
 from micromega.market.simulated.terms import events_table, prices_table
 from micromega.market.simulated.truth import truth_tables
 from micromega.market.simulated.words import draw_lexicon
+from micromega.market.write import write_market
 
 __all__ = ["build", "simulate"]
 
