@@ -216,7 +216,7 @@ TRENDS = TableSchema(
     name="trends",
     key=("date", "genre", "location"),
     columns={
-        "date": Column(type=DATE, doc="day", required=True),
+        "date": Column(type=DATE, doc="day, or the Monday of its week", required=True),
         "genre": _id("genre of events"),
         "location": _id("city"),
         "index": Column(type=REAL, doc="interest, 1 is usual", required=True, minimum=0),

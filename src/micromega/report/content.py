@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from micromega.errors import DataError
-from micromega.scores.calibrate import Reliability
 from micromega.solvers.plan import Certificate
 
-if TYPE_CHECKING:  # at run time it would bring in cvxpy, which a page does not need
+if TYPE_CHECKING:  # at run time they would bring in scipy.optimize and cvxpy, which a page does not need
+    from micromega.scores.calibrate import Reliability
     from micromega.solvers.campaign.frontier import BudgetCurve
 
 FloatArray = npt.NDArray[np.float64]
@@ -195,7 +195,7 @@ class Calibration:
         error: expected calibration error, in [0, 1].
     """
 
-    curve: Reliability
+    curve: "Reliability"
     error: float
 
 

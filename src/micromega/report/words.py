@@ -138,7 +138,7 @@ def badge(certificate: Certificate | None) -> tuple[str, str, str]:
     kept = f"Independent code recomputed {plural(len(certificate.checks), 'check')}, and all hold."
     if certificate.status is Status.OPTIMAL:
         return "good", "Certified best", f"{kept} {_room(certificate.gap)}"
-    return "fair", "Certified, perhaps not best", f"{kept} The search stopped early. {_room(certificate.gap)}"
+    return "fair", "Certified, perhaps not best", f"{kept} The proof stopped before it closed. {_room(certificate.gap)}"
 
 
 def _room(gap: float) -> str:

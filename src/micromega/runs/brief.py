@@ -146,13 +146,14 @@ def _planned(
 
 
 def _events(problem: CampaignProblem, market: Market) -> tuple[Event, ...]:
+    ids, first = np.unique(problem.event_id, return_index=True)
     details = {}
     if "events" in market.tables:
-        for event in market.tables["events"].to_pylist():
+        events = market.tables["events"]
+        for event in events.filter(pc.is_in(events["event_id"], pa.array(ids.tolist()))).to_pylist():
             details[event["event_id"]] = ", ".join(
                 str(event[key]) for key in ("genre", "location", "type") if event[key]
             )
-    ids, first = np.unique(problem.event_id, return_index=True)
     days = problem.date - problem.offset_days
     return tuple(
         Event(name=str(event), date=days[row].item(), details=details.get(str(event), ""))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from micromega.errors import ConfigError
 from micromega.market.checks import OnBadRows
 from micromega.market.config import Instagram2017
+from micromega.market.importers.cells import first_brand
 from micromega.market.importers.source import SourceTable, read_csv
 from micromega.market.market import Market
 from micromega.market.mentions import mentions_from_posts, with_creator_categories
@@ -147,7 +148,7 @@ def _posts(rows: SourceTable, brand_ids: pa.Array) -> tuple[pa.Table, int]:
             "hashtags": hashtags,
             "mentioned_ids": mentioned,
             "likes": rows.integers("numberLikes"),
-            "brand_id": _first_brand(mentioned, authors, brand_ids),
+            "brand_id": first_brand(mentioned, authors, brand_ids),
         }
     )
     return posts.select([name for name in POSTS.columns if name in posts.column_names]), pc.sum(unknown).as_py()
@@ -158,19 +159,10 @@ def _in_order(mentioned: pa.Array, captions: pa.Array) -> pa.Array:
     # All captions as one text, so that one search finds all tokens; NUL, which no caption keeps, parts them.
     text = "\x00".join(pc.replace_substring(captions, "\x00", " ").to_pylist())
     found = [match.group(1) for match in _TOKEN.finditer(text)]
-    row = np.cumsum([token is None for token in found])
+    row = np.cumsum([token is None for token in found], dtype=np.int64)
     place = pa.table({"row": row, "id": pa.array(found, pa.string()), "place": np.arange(len(found))})
     place = place.group_by(["row", "id"], use_threads=False).aggregate([("place", "min")])
     wanted = pa.table({"row": pc.list_parent_indices(mentioned).cast(pa.int64()), "id": mentioned.flatten()})
     joined = wanted.join(place, ["row", "id"], use_threads=False)
     ordered = joined.sort_by([("row", "ascending"), ("place_min", "ascending"), ("id", "ascending")])
     return pa.ListArray.from_arrays(mentioned.offsets, ordered.column("id").combine_chunks()).cast(TEXTS)
-
-
-def _first_brand(mentioned: pa.Array, authors: pa.Array, brand_ids: pa.Array) -> pa.Array:
-    row, ids = pc.list_parent_indices(mentioned), mentioned.flatten()
-    is_ad = pc.and_(pc.is_in(ids, brand_ids), pc.not_equal(ids, authors.take(row)))
-    rows, first = np.unique(np.asarray(row.filter(is_ad)), return_index=True)
-    chosen = np.full(len(mentioned), -1, dtype=np.int64)
-    chosen[rows] = first
-    return ids.filter(is_ad).take(pa.array(chosen, mask=chosen < 0))

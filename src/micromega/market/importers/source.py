@@ -1,8 +1,7 @@
 """Reading the text files of public sources: every cell first as text, bad lines named by their line number."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import csv
 
-from micromega.errors import DataError
-from micromega.market.checks import OnBadRows, Origin, Problem, enforce
-from micromega.market.schemas import TEXTS
+from micromega.errors import ConfigError, DataError
+from micromega.market.checks import OnBadRows, Origin, Problem, describe, enforce
+from micromega.market.importers.cells import (
+    bad_text_lists,
+    parse_lists,
+    parse_short_counts,
+    python_value,
+)
+from micromega.market.importers.csv_file import read_csv_file
+from micromega.market.importers.times import parse_times
+from micromega.market.schemas import REAL
 
-log = logging.getLogger(__name__)
+ACCOUNT_ID = r"^[0-9a-f]{12}$"
+POST_ID = r"^[0-9a-f]{16}$"
+_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?$"
 
 
 @dataclass(kw_only=True)
@@ -39,11 +47,15 @@ class SourceTable:
             column: column of the file.
             what: what a bad value is, singular and plural separated by "|".
             rule: what is expected, as a sentence.
-            bad: from values (N,) to booleans (N,).
+            bad: from values (N,) to booleans (N,); null is not bad.
         """
+        self.require_rows(column, what, rule, lambda rows: bad(rows.column(column)))
+
+    def require_rows(self, column: str, what: str, rule: str, bad: Callable[[pa.Table], Any]) -> None:
+        """Refuse (or drop) rows by the values of several columns; the message shows those of `column`."""
 
         def check(rows: pa.Table) -> Iterator[Problem]:
-            mask = np.asarray(bad(rows.column(column)), dtype=bool)
+            mask = _mask(bad(rows))
             if mask.any():
                 yield Problem(column=column, bad=mask, what=what, rule=rule)
 
@@ -55,26 +67,105 @@ class SourceTable:
         self.require(column, what, rule, lambda values: pc.invert(pc.match_substring_regex(values, pattern)))
         return self.rows.column(column)
 
+    def ids(self, column: str, pattern: str) -> None:
+        """Require ids of a form, for instance `ACCOUNT_ID` or `POST_ID`."""
+        digits = "16" if pattern == POST_ID else "12"
+        self.pattern(column, pattern, "malformed id|malformed ids", f"Ids have {digits} hexadecimal digits.")
+
+    def unknown(self, column: str, pattern: str, what: str) -> None:
+        """Make cells that say "not known" null; a note counts them and names the first lines.
+
+        Args:
+            column: column of the file.
+            pattern: regular expression of such cells.
+            what: what such a cell is, singular and plural separated by "|".
+        """
+        mask = _mask(pc.match_substring_regex(self.rows.column(column), pattern))
+        self.tell(column, mask, what)
+        self._forget(column, mask)
+
+    def tell(self, column: str, mask: NDArray[np.bool_], what: str) -> None:
+        """Note how many cells are something, with the first lines and values."""
+        if mask.any():
+            problem = Problem(column=column, bad=mask, what=what, rule="")
+            self.notes.append(f"Unknown: {describe(self.rows, problem, self.origin)}")
+
+    def blank(self, *columns: str, note: bool = True) -> None:
+        """Make empty cells null; a note counts them and names the first lines."""
+        for column in columns:
+            mask = _mask(pc.equal(self.rows.column(column), ""))
+            if mask.any() and note:
+                lines = self.origin.numbers[mask]
+                shown = ", ".join(str(line) for line in lines[:5])
+                many = "s" if len(lines) > 1 else ""
+                where = f"line{many} {shown}{', …' if len(lines) > 5 else ''}"
+                self.notes.append(
+                    f'{self.origin.file}: column "{column}" is empty in {len(lines):,} row{many} ({where}).'
+                )
+            self._forget(column, mask)
+
+    def _forget(self, column: str, mask: NDArray[np.bool_]) -> None:
+        known = pc.if_else(pa.array(mask), pa.scalar(None, pa.string()), self.rows.column(column))
+        self.rows = self.rows.set_column(self.rows.schema.get_field_index(column), column, known)
+
+    def choice(self, column: str, values: Sequence[str]) -> None:
+        """Require one of some values."""
+        rule = f"Allowed: {', '.join(values)}."
+        known = pa.array(values)
+        self.require(column, "unknown value|unknown values", rule, lambda cells: pc.invert(pc.is_in(cells, known)))
+
     def count(self, column: str) -> None:
         """Require non-negative integers of at most 18 digits."""
         what = "value that is no count|values that are no counts"
         self.pattern(column, r"^[0-9]{1,18}$", what, "Counts are non-negative integers.")
 
-    def text_lists(self, column: str) -> None:
-        """Require JSON lists of strings."""
-        what = "value that is no JSON list of texts|values that are no JSON lists of texts"
-        self.require(column, what, 'Such a value looks like ["a", "b"].', bad_text_lists)
+    def short_count(self, column: str) -> None:
+        """Require counts as apps show them: 454, 21.9K, 2.1M, 1B; null stays."""
+        what = "value that is no count|values that are no counts"
+        pattern = r"^([0-9]{1,18}|[0-9]{1,9}(\.[0-9]{1,3})?[KMBkmb])$"
+        self.pattern(column, pattern, what, "Counts look like 454, 21.9K, 2.1M or 1B.")
 
-    def unique(self, column: str) -> None:
-        """Require that no value comes twice; of repeated ones the first is kept."""
+    def number(self, column: str, *, signed: bool = False) -> None:
+        """Require finite numbers of 0 or more (any sign if signed); null stays."""
+        what = "value that is no number|values that are no numbers"
+        if signed:
+            self.pattern(column, "^-?" + _NUMBER, what, "Numbers are finite.")
+        else:
+            self.pattern(column, "^" + _NUMBER, what, "Such numbers are finite and 0 or more.")
 
-        def repeated(values: pa.ChunkedArray) -> NDArray[np.bool_]:
-            codes = np.asarray(values.combine_chunks().dictionary_encode().indices)
+    def whole(self, column: str) -> None:
+        """Require counts that may be written with a zero behind the point (637000.0); read them with `numbers`."""
+        what = "value that is no count|values that are no counts"
+        self.pattern(column, r"^[0-9]{1,15}(\.0)?$", what, "Counts are non-negative integers.")
+
+    def clock_time(self, column: str, form: str) -> None:
+        """Require times of a form, for instance "%Y-%m-%d %H:%M:%S"; see `parse_times`."""
+        what = "value that is no time|values that are no times"
+        rule = f"Times have the form {form}."
+        self.require(column, what, rule, lambda values: pc.is_null(parse_times(values, form)))
+
+    def text_lists(self, column: str, *, python: bool = False) -> None:
+        """Require lists of strings: in JSON, or as Python prints them."""
+        kind = "Python" if python else "JSON"
+        what = f"value that is no {kind} list of texts|values that are no {kind} lists of texts"
+        parse = python_value if python else json.loads
+        rule = "Such a value looks like ['a', 'b']." if python else 'Such a value looks like ["a", "b"].'
+        self.require(column, what, rule, lambda values: bad_text_lists(values, parse))
+
+    def unique(self, *columns: str) -> None:
+        """Require that no value (or combination of values) comes twice; of repeated ones the first is kept."""
+
+        def repeated(rows: pa.Table) -> NDArray[np.bool_]:
+            texts = rows.column(columns[0])
+            for column in columns[1:]:
+                texts = pc.binary_join_element_wise(texts, rows.column(column), "\x1f")
+            codes = np.asarray(texts.combine_chunks().dictionary_encode().indices)
             bad = np.ones(len(codes), dtype=bool)
             bad[np.unique(codes, return_index=True)[1]] = False
             return bad
 
-        self.require(column, "repeated key|repeated keys", f"Each {column} appears once.", repeated)
+        rule = f"Each {' + '.join(columns)} appears once."
+        self.require_rows(columns[-1], "repeated key|repeated keys", rule, repeated)
 
     def known(self, column: str, ids: pa.Array, where: str) -> None:
         """Require that all values are among ids."""
@@ -86,9 +177,44 @@ class SourceTable:
         """Give a column that `count` has checked as integers."""
         return self.rows.column(column).cast(pa.int64())
 
-    def lists(self, column: str) -> pa.Array:
+    def short_counts(self, column: str) -> pa.ChunkedArray:
+        """Give a column that `short_count` has checked as integers."""
+        return parse_short_counts(self.rows.column(column))
+
+    def numbers(self, column: str) -> pa.ChunkedArray:
+        """Give a column that `number` has checked as floating-point numbers."""
+        return self.rows.column(column).cast(REAL)
+
+    def times(self, column: str, form: str) -> pa.ChunkedArray:
+        """Give a column that `clock_time` has checked as times, UTC."""
+        return parse_times(self.rows.column(column), form)
+
+    def flags(self, column: str) -> pa.ChunkedArray:
+        """Give a column of the words True and False as truth values."""
+        return pc.equal(self.rows.column(column), "True")
+
+    def lists(self, column: str, *, python: bool = False) -> pa.Array:
         """Give a column that `text_lists` has checked as lists."""
-        return pa.array(json.loads("[" + ",".join(self.rows.column(column).to_pylist()) + "]"), TEXTS)
+        parse = python_value if python else json.loads
+        return parse_lists(self.rows.column(column), parse)
+
+
+def files_of(path: str, names: Sequence[str]) -> list[Path]:
+    """Files of a source that are there; what is missing is reported when it is read.
+
+    Args:
+        path: the setting `market.path`, the source's folder.
+        names: file names.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        ConfigError: the setting is empty.
+    """
+    if not path:
+        raise ConfigError(f"market.path: the folder with {names[0]} is not given. Add market.path=FOLDER.")
+    return [Path(path) / name for name in names if (Path(path) / name).is_file()]
 
 
 def read_csv(path: Path, columns: tuple[str, ...], on_bad_rows: OnBadRows) -> SourceTable:
@@ -105,96 +231,22 @@ def read_csv(path: Path, columns: tuple[str, ...], on_bad_rows: OnBadRows) -> So
     Raises:
         DataError: the file is missing, damaged, no UTF-8, lacks a column, or has broken lines.
     """
-    if not path.is_file():
-        raise DataError(
-            f"{path.name}: there is no such file in {path.parent}. Set market.path to the folder of the source."
-        )
-    broken: list[csv.InvalidRow] = []
-
-    def skip(row: csv.InvalidRow) -> str:
-        broken.append(row)
-        return "skip"
-
-    try:
-        with pa.input_stream(path, compression="gzip" if path.suffix == ".gz" else None) as stream:
-            content = stream.read()
-        names = _header(content)
-        table = csv.read_csv(
-            pa.BufferReader(content),
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path.name}: not a readable CSV file, or damaged ({reason}). Folder: {path.parent}."
-        ) from error
+    file = read_csv_file(path)
+    names = file.table.column_names
     for column in columns:
         if column not in names:
             raise DataError(f'{path.name}: column "{column}" is missing. The file has: {", ".join(names)}.')
-    lines = _line_numbers(table)
-    source = SourceTable(
-        rows=table.select(columns),
-        origin=Origin(file=path.name, numbers=lines, word="line"),
-        on_bad_rows=on_bad_rows,
-    )
-    if broken:
-        _report_broken(path.name, broken, len(names), source)
-    return source
-
-
-def bad_text_lists(values: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Find values that are no JSON lists of strings; the whole column is parsed at once where it is sound.
-
-    Args:
-        values: (N,) strings.
-
-    Returns:
-        (N,) True where bad.
-    """
-    texts = values.to_pylist()
-    bad = np.zeros(len(texts), dtype=bool)
-    if not np.asarray(pc.match_substring_regex(values, r"^\[(.|\n)*\]$"), dtype=bool).all() or not _all_lists(texts):
-        bad[:] = [not _all_lists([text]) for text in texts]
-    return bad
-
-
-def _all_lists(texts: list[str]) -> bool:
-    try:
-        parsed = json.loads("[" + ",".join(texts) + "]")
-        pa.array(parsed, TEXTS)
-    except (ValueError, TypeError, RecursionError, pa.ArrowException):
-        return False
-    return len(parsed) == len(texts) and all(item is not None and None not in item for item in parsed)
-
-
-def _header(content: bytes) -> list[str]:
-    options = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip")
-    names: list[str] = csv.open_csv(pa.BufferReader(content), parse_options=options).schema.names
-    return names
-
-
-def _line_numbers(table: pa.Table) -> NDArray[np.int64]:
-    """Line in the file on which each row begins; the header is line 1 and has no line break in it."""
-    breaks = np.zeros(table.num_rows, dtype=np.int64)
-    for name in table.column_names:
-        breaks += np.asarray(pc.count_substring(table.column(name), "\n"), dtype=np.int64)
-    before = np.concatenate([[0], np.cumsum(breaks + 1)[:-1]]) if len(breaks) else breaks
-    return 2 + before
-
-
-def _report_broken(file: str, broken: list[csv.InvalidRow], width: int, source: SourceTable) -> None:
-    first = broken[0]
-    text = first.text if len(first.text) <= 60 else first.text[:59] + "…"
-    what = (
-        f"{file}: {len(broken):,} row{'s' if len(broken) > 1 else ''} without exactly {width} values "
-        f"(the first has {first.actual_columns}: {text!r})."
-    )
-    if source.on_bad_rows == "error":
+    notes = [f"Dropped: {file.broken}"] if file.broken else []
+    if file.broken and on_bad_rows == "error":
         raise DataError(
-            f"{what}\nCorrect the file, or import with `market.on_bad_rows=drop`, which reports how many went."
+            f"{file.broken}\nCorrect the file, or import with `market.on_bad_rows=drop`, which reports how many went."
         )
-    source.notes.append(f"Dropped: {what} Line numbers after such a row are too small.")
+    origin = Origin(file=path.name, numbers=file.lines, word="line")
+    return SourceTable(rows=file.table.select(columns), origin=origin, on_bad_rows=on_bad_rows, notes=notes)
+
+
+def _mask(bad: Any) -> NDArray[np.bool_]:
+    """Booleans of a rule; a null breaks none."""
+    if isinstance(bad, np.ndarray):
+        return bad
+    return np.asarray(pc.fill_null(bad, fill_value=False).combine_chunks(), dtype=bool)

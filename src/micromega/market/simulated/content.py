@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from micromega.market.simulated.deals import Ads
 from micromega.market.simulated.people import People
 from micromega.market.simulated.words import PRODUCTS, Lexicon, draw_words, joined, listed
 
@@ -37,73 +36,122 @@ MEAN_TAGS = 2.0
 MAX_TAGS = 6
 
 
+HASHTAG_PULL = 0.3
+"""Weight of a challenge's topic in a post listed under it (audience tiktok)."""
+
+Tags = tuple[NDArray[np.object_], NDArray[np.int64]]
+"""(T,) hashtags and (T,) their posts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Captions:
-    """All N posts' content, account by account."""
+    """What N posts say."""
 
-    account: NDArray[np.int64]
-    """(N,) author."""
-    brand: NDArray[np.int64]
-    """(N,) brand advertised, -1 if organic."""
-    off_topic: NDArray[np.bool_]
-    """(N,) about everyday life."""
     caption: pa.Array
     hashtags: pa.Array
     mentioned_ids: pa.Array
+    tags: NDArray[np.int64]
+    """(N,) number of hashtags."""
+    first_word: NDArray[np.int64]
+    """(N,) first topical word among the hashtags, index into `Lexicon.words`; -1 if there is none, or they were given.
+    """
 
 
-def draw_captions(rng: np.random.Generator, people: People, lexicon: Lexicon, ads: Ads, *, posts: int) -> Captions:
+def draw_off_topic(
+    rng: np.random.Generator, *, is_ad: NDArray[np.bool_], is_brand: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which posts are about everyday life.
+
+    Args:
+        rng: random stream.
+        is_ad: (N,) the post advertises.
+        is_brand: (N,) the author is a brand.
+
+    Returns:
+        (N,).
+    """
+    return (rng.random(len(is_ad)) < OFF_TOPIC * np.where(is_brand, 0.5, 1.0)) & ~is_ad
+
+
+def draw_subjects(
+    rng: np.random.Generator,
+    people: People,
+    *,
+    account: NDArray[np.int64],
+    brand: NDArray[np.int64],
+    off_topic: NDArray[np.bool_],
+    topic: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Draw what posts are about.
+
+    Args:
+        rng: random stream.
+        people: the accounts.
+        account: (N,) author.
+        brand: (N,) brand advertised, -1 if organic.
+        off_topic: (N,) about everyday life.
+        topic: (N,) category of the challenge under which each is listed, if any.
+
+    Returns:
+        (N, L) subjects.
+    """
+    subject_NL = people.subject[account]
+    ad = np.flatnonzero(brand >= 0)
+    subject_NL[ad] += BRAND_PULL * (people.subject[brand[ad]] - subject_NL[ad])
+    if topic is not None:
+        subject_NL += HASHTAG_PULL * (people.centre[topic] - subject_NL)
+    subject_NL += POST_SD * rng.normal(size=subject_NL.shape)
+    subject_NL[off_topic] *= OFF_TOPIC_PULL
+    return subject_NL
+
+
+def draw_captions(
+    rng: np.random.Generator,
+    people: People,
+    lexicon: Lexicon,
+    *,
+    account: NDArray[np.int64],
+    brand: NDArray[np.int64],
+    off_topic: NDArray[np.bool_],
+    subject: NDArray[np.float64],
+    tags: Tags | None = None,
+) -> Captions:
     """Draw captions: words, then @mentions, then #hashtags.
 
     Args:
         rng: random stream.
         people: the accounts.
         lexicon: the words.
-        ads: which posts advertise.
-        posts: posts per account.
+        account: (N,) author.
+        brand: (N,) brand advertised, -1 if organic.
+        off_topic: (N,) about everyday life.
+        subject: (N, L) what each is about.
+        tags: hashtags, where they are known already; else topical words, and marks of the brand.
 
     Returns:
-        The content of all posts.
+        The texts.
     """
-    accounts = len(people.ids)
-    account_N = np.repeat(np.arange(accounts), posts)
-    brand_N = np.full(len(account_N), -1)
-    brand_N[ads.account * posts + ads.slot] = ads.brand
-    is_ad_N, own_N = brand_N >= 0, account_N < people.brands
-    off_topic_N = (rng.random(len(account_N)) < OFF_TOPIC * np.where(own_N, 0.5, 1.0)) & ~is_ad_N
-    subject_NL = _subjects(rng, people, account_N, brand_N, off_topic_N)
-
-    voice_NV = people.voice[account_N]
-    word_T, post_T = _words(rng, subject_NL, voice_NV, lexicon, off_topic_N)
-    product_T, product_post_T = _products(rng, lexicon, account_N, brand_N, own_N)
-    mention_T, mention_post_T = _mentions(rng, people, account_N, brand_N)
-    tag_T, tag_post_T = _hashtags(rng, subject_NL, voice_NV, lexicon, brand_N)
+    voice_NV, count = people.voice[account], len(account)
+    word_T, post_T = _words(rng, subject, voice_NV, lexicon, off_topic)
+    product_T, product_post_T = _products(rng, lexicon, account, brand, account < people.brands)
+    mention_T, mention_post_T = _mentions(rng, people, account, brand)
+    first_N = np.full(count, -1)
+    if tags is None:
+        topical, topical_post_T = _topical_tags(rng, subject, voice_NV, lexicon)
+        some, place = np.unique(topical_post_T, return_index=True)
+        first_N[some] = topical[place]
+        tags = lexicon.words[topical], topical_post_T
+    marks = _marks(rng, lexicon, brand)
+    tag_T, tag_post_T = (np.concatenate(parts) for parts in zip(tags, marks, strict=True))
     tokens = np.concatenate([word_T, product_T, "@" + mention_T, "#" + tag_T])
     token_post = np.concatenate([post_T, product_post_T, mention_post_T, tag_post_T])
-    count = len(account_N)
     return Captions(
-        account=account_N,
-        brand=brand_N,
-        off_topic=off_topic_N,
         caption=joined(tokens, token_post, count),
         hashtags=listed(tag_T, tag_post_T, count),
         mentioned_ids=listed(mention_T, mention_post_T, count),
+        tags=np.bincount(tag_post_T, minlength=count),
+        first_word=first_N,
     )
-
-
-def _subjects(
-    rng: np.random.Generator,
-    people: People,
-    account_N: NDArray[np.int64],
-    brand_N: NDArray[np.int64],
-    off_topic_N: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    subject_NL = people.subject[account_N]
-    ad = np.flatnonzero(brand_N >= 0)
-    subject_NL[ad] += BRAND_PULL * (people.subject[brand_N[ad]] - subject_NL[ad])
-    subject_NL += POST_SD * rng.normal(size=subject_NL.shape)
-    subject_NL[off_topic_N] *= OFF_TOPIC_PULL
-    return subject_NL
 
 
 def _words(
@@ -154,19 +202,19 @@ def _mentions(
     return mentioned, np.concatenate([friend_T[other], ad_T])
 
 
-def _hashtags(
-    rng: np.random.Generator,
-    subject_NL: NDArray[np.float64],
-    voice_NV: NDArray[np.float64],
-    lexicon: Lexicon,
-    brand_N: NDArray[np.int64],
-) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+def _topical_tags(
+    rng: np.random.Generator, subject_NL: NDArray[np.float64], voice_NV: NDArray[np.float64], lexicon: Lexicon
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     words_NM = draw_words(rng, subject_NL, voice_NV, lexicon, count=MAX_TAGS)
     length_N = np.minimum(rng.poisson(MEAN_TAGS, len(subject_NL)), MAX_TAGS)
     post_T, place_T = np.nonzero(np.arange(MAX_TAGS) < length_N[:, None])
     word_T = words_NM[post_T, place_T]
     first = np.sort(np.unique(post_T * len(lexicon.words) + word_T, return_index=True)[1])  # a tag once per post
+    return word_T[first], post_T[first]
+
+
+def _marks(rng: np.random.Generator, lexicon: Lexicon, brand_N: NDArray[np.int64]) -> Tags:
     ad_T = np.flatnonzero(brand_N >= 0)
     disclosed_T = ad_T[rng.random(len(ad_T)) < AD_TAG]
-    tags = [lexicon.words[word_T[first]], lexicon.brand_names[brand_N[ad_T]], np.full(len(disclosed_T), "ad", object)]
-    return np.concatenate(tags), np.concatenate([post_T[first], ad_T, disclosed_T])
+    tags = [lexicon.brand_names[brand_N[ad_T]], np.full(len(disclosed_T), "ad", dtype=object)]
+    return np.concatenate(tags), np.concatenate([ad_T, disclosed_T])

@@ -19,6 +19,9 @@ BRANDS_PER_CREATOR = np.array([3404, 272, 48, 14, 6, 1, 2, 1]) / 3748
 """Share of advertising creators with 1, 2, … brands (counted in the pair list of Gan et al. 2019)."""
 MORE_ADS = 0.6
 """Mean number of advertisements of a pair beyond the first."""
+SPONSORED = 0.001
+"""Share of sponsored posts on TikTok (Tian et al. 2022, Table 6); a little more where creators are few, because every
+brand has a partner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,14 @@ def true_affinity(people: People) -> NDArray[np.float64]:
     return log_odds_BC
 
 
-def draw_deals(rng: np.random.Generator, people: People, affinity: NDArray[np.float64], *, posts: int) -> Deals:
+def draw_deals(
+    rng: np.random.Generator,
+    people: People,
+    affinity: NDArray[np.float64],
+    *,
+    posts: int,
+    without_deal: float = WITHOUT_DEAL,
+) -> Deals:
     """Let each creator choose brands: the best few by affinity + log budget + Gumbel noise.
 
     Args:
@@ -69,6 +79,7 @@ def draw_deals(rng: np.random.Generator, people: People, affinity: NDArray[np.fl
         people: the accounts.
         affinity: (B, C) log odds.
         posts: posts per account; at most half of a creator's posts advertise.
+        without_deal: share of creators who have no deal.
 
     Returns:
         The pairs, sorted by creator. Every brand has one if there are creators with room.
@@ -77,7 +88,7 @@ def draw_deals(rng: np.random.Generator, people: People, affinity: NDArray[np.fl
     budget_B = rng.gamma(POPULARITY_SHAPE, 1 / POPULARITY_SHAPE, brands)
     room = min(posts // 2, brands)
     wanted_C = np.minimum(rng.choice(np.arange(1, 9), creators, p=BRANDS_PER_CREATOR), room)
-    wanted_C[rng.random(creators) < WITHOUT_DEAL] = 0
+    wanted_C[rng.random(creators) < without_deal] = 0
     score_BC = affinity + np.log(budget_B)[:, None] + rng.gumbel(size=affinity.shape)
     depth = min(int(wanted_C.max(initial=0)), brands)
     best_DC = np.argsort(-score_BC, axis=0, kind="stable")[:depth]
@@ -91,6 +102,12 @@ def draw_deals(rng: np.random.Generator, people: People, affinity: NDArray[np.fl
             brand_P, creator_P = np.append(brand_P, brand), np.append(creator_P, creator)
     order = np.lexsort((brand_P, creator_P))
     return Deals(brand=brand_P[order], creator=creator_P[order])
+
+
+def rarely(posts: int) -> float:
+    """Share of creators without a deal at which `SPONSORED` of all posts are advertisements."""
+    per_deal = (1 + MORE_ADS) * float(BRANDS_PER_CREATOR @ np.arange(1, 9))
+    return 1 - min(SPONSORED * posts / per_deal, 1 - WITHOUT_DEAL)
 
 
 def place_ads(rng: np.random.Generator, deals: Deals, people: People, *, posts: int) -> Ads:

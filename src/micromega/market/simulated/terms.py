@@ -20,6 +20,10 @@ EVENTS = 1.5
 """Mean number of events per brand beyond the first."""
 HORIZON_DAYS = 90
 """Events take place within so many days after the last posts."""
+PAST_EVENTS = 7.0
+"""Mean number of past events per brand beyond the first."""
+EARLIEST, LATEST = 700, 8
+"""Past events took place so many days before the last post, so that all posts about them lie between the two."""
 
 
 def prices_table(rng: np.random.Generator, people: People) -> pa.Table:
@@ -43,16 +47,36 @@ def prices_table(rng: np.random.Generator, people: People) -> pa.Table:
 
 def events_table(rng: np.random.Generator, people: People) -> pa.Table:
     """Events of every brand, after the last posts."""
-    times_B = 1 + rng.poisson(EVENTS, people.brands)
+    first = START.astype("datetime64[D]") + DAYS + 7
+    return _events(rng, people, prefix="e", mean=EVENTS, first=first, days=HORIZON_DAYS)
+
+
+def past_events_table(rng: np.random.Generator, people: People, *, last_day: np.datetime64) -> pa.Table:
+    """Events of every brand in the two years before a day.
+
+    Args:
+        rng: random stream.
+        people: the accounts.
+        last_day: day of the market's last post.
+
+    Returns:
+        As `events_table`, with ids of their own.
+    """
+    days = EARLIEST - LATEST + 1
+    return _events(rng, people, prefix="h", mean=PAST_EVENTS, first=last_day - EARLIEST, days=days)
+
+
+def _events(
+    rng: np.random.Generator, people: People, *, prefix: str, mean: float, first: np.datetime64, days: int
+) -> pa.Table:
+    times_B = 1 + rng.poisson(mean, people.brands)
     brand_E = np.repeat(np.arange(people.brands), times_B)
     count = len(brand_E)
-    first = START.astype("datetime64[D]") + DAYS + 7
-    days = first + rng.integers(0, HORIZON_DAYS, count).astype("timedelta64[D]")
     return pa.table(
         {
-            "event_id": np.char.mod("e%05d", np.arange(count)),
+            "event_id": np.char.mod(prefix + "%05d", np.arange(count)),
             "brand_id": people.ids[brand_E],
-            "date": pa.array(days),
+            "date": pa.array(first + rng.integers(0, days, count).astype("timedelta64[D]")),
             "location": rng.choice(CITIES.split(), count),
             "genre": rng.choice(EVENT_GENRES, count),
             "scale": np.round(np.exp(rng.normal(7.0, 1.0, count))),

@@ -1,5 +1,6 @@
 """From scores, a market and a brand's wishes to a campaign problem."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,20 +110,40 @@ def _from_table(prices: pa.Table, creators: Creators) -> tuple[NDArray[np.int64]
 def _occasions(
     config: CampaignConfig, brand_id: str, market: MarketTables
 ) -> tuple[NDArray[Any], NDArray[np.datetime64], tuple[str, ...]]:
-    """List the events: id, date, notes. The user's own come first, then the market's, then one without a date."""
+    """List the events: id, date, notes. The user's own come first, then the market's, then one without a date.
+
+    Events of the market on or before the day of its last post are history, for the effectiveness model to learn from.
+    """
     notes: tuple[str, ...] = ()
     listed = [(event.event_id, event.date) for event in config.events]
-    if not listed and "events" in market.tables:
-        table = market.tables["events"]
-        table = table.filter(pc.equal(table["brand_id"], brand_id))
-        listed = list(zip(table["event_id"].to_pylist(), pc.cast(table["date"], pa.date32()).to_pylist(), strict=True))
+    if not listed:
+        listed, notes = _upcoming(brand_id, market)
     if not listed:
         listed = [("campaign", None)]
-        notes = ("The brand has no events: the plan is for one campaign without a date.",)
+        kind = "upcoming events" if notes else "events"
+        notes += (f"The brand has no {kind}: the plan is for one campaign without a date.",)
     names = [name for name, _ in listed]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"problem.events: {', '.join(repeated)} stands there twice.")
     return np.array(names, str), np.array([date for _, date in listed], "datetime64[D]"), notes
+
+
+def _upcoming(brand_id: str, market: MarketTables) -> tuple[list[tuple[str, dt.date | None]], tuple[str, ...]]:
+    """List the brand's events after the market's last post; a note says how many are past."""
+    if "events" not in market.tables:
+        return [], ()
+    table = market.tables["events"]
+    table = table.filter(pc.equal(table["brand_id"], brand_id))
+    listed = list(zip(table["event_id"].to_pylist(), pc.cast(table["date"], pa.date32()).to_pylist(), strict=True))
+    posts = market.tables.get("posts")
+    last = None if posts is None or "posted_at" not in posts.column_names else pc.max(posts["posted_at"]).as_py()
+    if last is None:
+        return listed, ()
+    upcoming = [(name, date) for name, date in listed if date > last.date()]
+    if past := len(listed) - len(upcoming):
+        what = "1 event of the brand is" if past == 1 else f"{past:,} events of the brand are"
+        return upcoming, (f"{what} left out: not after the market's last post ({last:%Y-%m-%d}).",)
+    return upcoming, ()
 
 
 def _rules(

@@ -1,5 +1,4 @@
 import collections
-import dataclasses
 import doctest
 import hashlib
 
@@ -13,8 +12,6 @@ import micromega.market.market
 import micromega.market.simulated
 from micromega.errors import ConfigError, DataError
 from micromega.market import Market, simulate
-from micromega.market.simulated.content import Captions
-from micromega.market.simulated.engagement import draw_engagement
 from micromega.market.simulated.people import draw_people
 from micromega.market.simulated.vocabulary import CATEGORY_WORDS, COMMON_WORDS, CONTENT_TYPES, LIFE_WORDS, SUPER_GROUP
 from micromega.market.simulated.words import draw_lexicon, draw_words, joined, listed
@@ -34,7 +31,9 @@ def test_default_size(market):
     assert sizes["accounts"] == 660
     assert sizes["posts"] == 13_200
     assert sizes["prices"] == 1_800
-    assert 60 < sizes["events"] < 250
+    assert sizes["views"] == 14 * 13_200
+    assert sizes["products"] == 60
+    assert {"mentions", "events", "campaigns", "trends", "merchants", "orders", "follows", "exposures"} <= sizes.keys()
     kinds = collections.Counter(market.table("accounts")["kind"].to_pylist())
     assert kinds == {"brand": 60, "creator": 600}
     assert set(collections.Counter(market.table("posts")["account_id"].to_pylist()).values()) == {20}
@@ -46,18 +45,19 @@ def test_loading_it_again_gives_the_same(market):
 
 def test_same_seed_same_bytes_and_other_seed_other_market(tmp_path):
     def bytes_of(name, seed):
-        path = simulate(seed=seed, brands=12, creators=40, posts=6, folder=tmp_path / name).path
+        path = simulate(seed=seed, brands=12, creators=40, posts=6, scale=0.001, folder=tmp_path / name).path
         files = sorted(file for file in path.rglob("*") if file.is_file())
         return {str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
     first, again, other = bytes_of("a", 3), bytes_of("b", 3), bytes_of("c", 4)
     assert first == again
     assert first.keys() == other.keys()
-    assert len(first) == 9
-    assert all(first[name] != other[name] for name in first)
+    assert len(first) > 20
+    same = {name for name in first if first[name] == other[name] and not name.endswith("ids.parquet")}
+    assert same == {"truth/curves.parquet"}  # what the seed does not touch
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 15), st.integers(1, 30), st.integers(2, 7))
 def test_any_size_is_a_valid_market_whose_parts_agree(seed, brands, creators, posts):
     market = simulate(seed=seed, brands=brands, creators=creators, posts=posts)
@@ -123,23 +123,6 @@ def test_expected_engagements_of_the_truth_are_unbiased(market):
             assert of_pair[row["brand_id"], row["account_id"]] == pytest.approx(value)
 
 
-def test_nobody_reacts_without_seeing():
-    people = draw_people(np.random.default_rng(0), brands=2, creators=3)
-    famous = dataclasses.replace(people, log_engagement=np.full(5, 4.0))
-    captions = Captions(
-        account=np.repeat(np.arange(5), 40),
-        brand=np.full(200, -1),
-        off_topic=np.zeros(200, dtype=bool),
-        caption=None,
-        hashtags=None,
-        mentioned_ids=None,
-    )
-    engagement = draw_engagement(np.random.default_rng(1), famous, captions, np.zeros((2, 3)))
-    reactions = engagement.likes + engagement.comments
-    assert (engagement.impressions >= reactions).all()
-    assert (engagement.impressions == reactions).any()
-
-
 def test_true_affinity_is_distance_and_category(market):
     subjects = dict(
         zip(*(market.truth("accounts")[name].to_pylist() for name in ("account_id", "subject")), strict=True)
@@ -177,12 +160,6 @@ def test_prices_grow_with_followers_and_type(market):
     assert medians == sorted(medians)
     assert prices.min() > 0
     assert 150 < medians[1] < 300
-
-
-def test_events_come_after_the_posts(market):
-    last = max(market.table("posts")["posted_at"].to_pylist()).date()
-    assert min(market.table("events")["date"].to_pylist()) > last
-    assert set(market.table("events")["brand_id"].to_pylist()) == {f"b{i:05d}" for i in range(60)}
 
 
 def test_words_come_as_often_as_their_weights_say():
@@ -229,6 +206,10 @@ def test_the_vocabulary_is_sound():
         ({"creators": 0}, "creators 1 or more"),
         ({"posts": 1}, "posts 2 or more"),
         ({"brands": 5000, "creators": 200_000}, "1,000,000,000 pairs"),
+        ({"view_days": 1}, "at least 2"),
+        ({"scale": 1.5}, "scale is 0 to 1"),
+        ({"follows": -1.0}, "follows 0 or more"),
+        ({"audience": "radio"}, '"micro" or "tiktok", got "radio"'),
     ],
 )
 def test_sizes_out_of_range_are_config_errors(sizes, words):

@@ -1,0 +1,197 @@
+"""How much of a market each model can use: the rows that are left once everything it needs is known together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from micromega.market.inspect.finding import floats, mask_of
+from micromega.market.inspect.leaks import brand_mentions, pairs_without_posts
+from micromega.market.market import Market
+
+LEAST_BRANDS, LEAST_PARTNERS, LEAST_POSTS, LEAST_CREATORS = 3, 3, 2, 4
+"""What the ranker's defaults ask for: data.min_positives, data.min_posts, lists of three."""
+FEW = {"deepiv": 1_000, "effectiveness": 100, "growth": 100, "diffusion": 1_000, "mir": 20}
+"""Below this a model runs, but shows little: posts, campaigns, posts, exposures, brands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """What a model can use.
+
+    Attributes:
+        words: how much, as a phrase.
+        stop: why it cannot run all the same; "" if it can.
+        warning: why its results will be weak; "" if they need not be.
+        advice: a setting or a caution that goes with it; "" if there is nothing to say.
+    """
+
+    words: str
+    stop: str = ""
+    warning: str = ""
+    advice: str = ""
+
+
+def usable(name: str, market: Market) -> Usable:
+    """Count what a model can use; everything that it needs is there.
+
+    Args:
+        name: of the model.
+        market: the market.
+
+    Returns:
+        The count in words, and what stands against it.
+    """
+    return _COUNTS[name](market)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _mir(market: Market) -> Usable:
+    tables, accounts, posts = market.tables, market.tables["accounts"], market.tables["posts"]
+    is_brand = mask_of(pc.equal(accounts["kind"], "brand"))
+    author = np.asarray(pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks()))
+    about = np.zeros(posts.num_rows, dtype=bool)
+    about[brand_mentions(tables)[0]] = True
+    history = np.bincount(author[~about & ~is_brand[author]], minlength=accounts.num_rows)
+    candidates = accounts["account_id"].filter(pa.array(~is_brand & (history >= LEAST_POSTS))).combine_chunks()
+    pairs = tables["mentions"].filter(pc.is_in(tables["mentions"]["creator_id"], value_set=candidates))
+    served = pc.value_counts(pairs["brand_id"])
+    kept = served.field("values").filter(pc.greater_equal(served.field("counts"), LEAST_PARTNERS))
+    held = int(pc.sum(pc.is_in(pairs["brand_id"], value_set=kept)).as_py() or 0)
+    words = f"{_count(len(kept), 'brand')}, {_count(len(candidates), 'candidate')}, {_count(held, 'pair')}"
+    if len(kept) < LEAST_BRANDS or len(candidates) < LEAST_CREATORS:
+        return Usable(
+            words=words,
+            stop=f"Training needs {LEAST_BRANDS} brands with {LEAST_PARTNERS} creators each and {LEAST_CREATORS} "
+            f"creators with {LEAST_POSTS} posts that are not about brands. Add posts, or lower data.min_positives "
+            "and data.min_posts.",
+        )
+    if lost := int(pairs_without_posts(tables).sum()):
+        return Usable(words=words, stop=f"{_count(lost, 'pair')} of mentions without a post: see what is suspicious.")
+    silent = int((~mask_of(pc.is_in(kept, value_set=pc.unique(posts["account_id"])))).sum())
+    advice = f"{_count(silent, 'brand')} without own posts: set data.brand_posts=mentions." if silent else ""
+    return Usable(words=words, warning=_few("mir", len(kept), "brands"), advice=advice)
+
+
+def _vsvae(market: Market) -> Usable:
+    posts = pc.unique(market.tables["posts"]["post_id"]) if "posts" in market.tables else pa.array([], pa.string())
+    shares = []
+    for name in market.feature_names:
+        feature = market.features(name)
+        if feature.key == "post_id" and len(posts):
+            share = (feature.rows_of(posts) >= 0).mean()
+            shares.append(f"{name} {share:.0%}")
+    if not shares:
+        return Usable(words="no feature of posts", stop="The features are not of posts: extract some with key post_id.")
+    return Usable(words=f"{_count(len(posts), 'post')}; " + ", ".join(shares))
+
+
+def _deepiv(market: Market) -> Usable:
+    posts, accounts = market.tables["posts"], market.tables["accounts"]
+    place = pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks()).combine_chunks()
+
+    def of_author(column: str) -> NDArray[np.float64]:
+        return floats(accounts[column].take(place))
+
+    then = floats(posts["author_followers"])
+    followers = np.where(np.isnan(then), of_author("followers"), then)
+    outcome = floats(posts["impressions"])
+    others = of_author("videos") - 1
+    hearts = of_author("hearts") - np.nan_to_num(floats(posts["likes"]))
+    own = np.divide(hearts, others, out=np.full(len(hearts), np.nan), where=others > 0)
+    past = np.stack([floats(posts["past_hearts"]), own, _earlier_likes(posts, np.asarray(place, dtype=np.int64))])
+    names = ("posts.past_hearts", "hearts / videos of the account", "likes of earlier posts")
+    ready = (outcome > 0) & (followers > 1)
+    counts = (ready & (past > 0)).sum(axis=1)
+    best = 0 if counts[0] else int(np.argmax(counts))
+    joint = ready & (past[best] > 0)
+    authors = len(np.unique(np.asarray(place)[joint]))
+    words = f"{_count(int(joint.sum()), 'post')} of {_count(authors, 'creator')}; instrument: {names[best]}"
+    if not joint.any():
+        return Usable(words=words, stop="No post has impressions, followers and an instrument above 0 together.")
+    advice = "Hearts are those of today, not of the day of publication: read it with care." if best == 1 else ""
+    return Usable(words=words, warning=_few("deepiv", int(joint.sum()), "posts"), advice=advice)
+
+
+def _earlier_likes(posts: pa.Table, author: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) mean likes of the author's earlier posts with a known time; NaN for the first."""
+    likes = floats(posts["likes"])
+    time = np.asarray(pc.fill_null(posts["posted_at"].cast(pa.int64()), -(2**62)).to_numpy())
+    rows = np.flatnonzero(~np.isnan(likes) & (time > -(2**62)))
+    rows = rows[np.lexsort((time[rows], author[rows]))]
+    first = np.append(True, np.diff(author[rows]) > 0)[: len(rows)]
+    start = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
+    total = np.cumsum(likes[rows]) - likes[rows]
+    before = np.arange(len(rows)) - start
+    mean = np.full(len(likes), np.nan)
+    later = before > 0
+    mean[rows[later]] = (total - total[start])[later] / before[later]
+    return mean
+
+
+def _effectiveness(market: Market) -> Usable:
+    campaigns = market.tables["campaigns"]
+    known = np.any([~np.isnan(floats(campaigns[name])) for name in ("impressions", "engagement", "revenue")], axis=0)
+    creators = len(pc.unique(campaigns["creator_id"].filter(pa.array(known))))
+    words = f"{_count(int(known.sum()), 'campaign')} with an outcome, {_count(creators, 'creator')}"
+    return Usable(words=words, warning=_few("effectiveness", int(known.sum()), "campaigns"))
+
+
+def _growth(market: Market) -> Usable:
+    days = pc.value_counts(market.tables["views"]["post_id"]).field("counts").to_numpy()
+    several = int((days >= 2).sum())
+    words = f"{_count(several, 'post')} with two days or more (at most {days.max():,})"
+    if not several:
+        return Usable(words=words, stop="Every post was seen on one day only: growth needs two.")
+    advice = "Two days per post fix a line exactly: only means over posts can be tested." if days.max() < 3 else ""
+    return Usable(words=words, warning=_few("growth", several, "posts"), advice=advice)
+
+
+def _diffusion(market: Market) -> Usable:
+    exposures = market.tables["exposures"]
+    share = float(pc.mean(exposures["activated"].cast(pa.float64())).as_py())
+    words = f"{_count(exposures.num_rows, 'exposure')}, {share:.1%} activated"
+    if share in (0.0, 1.0):
+        return Usable(words=words, stop="All exposures end alike: list those that were not passed on, too.")
+    return Usable(words=words, warning=_few("diffusion", exposures.num_rows, "exposures"))
+
+
+def _matching(market: Market) -> Usable:
+    customers, places = len(pc.unique(market.tables["orders"]["customer_id"])), market.tables["products"]["quota"]
+    total = int(pc.sum(places).as_py() or 0)
+    words = f"{_count(customers, 'customer')} for {_count(total, 'place')} with {_count(len(places), 'product')}"
+    return Usable(words=words, stop="" if total else "All quotas are 0: nobody can be assigned.")
+
+
+def _cascade(market: Market) -> Usable:
+    edges = market.tables["follows"]
+    nodes = len(pc.unique(pa.chunked_array([*edges["source_id"].chunks, *edges["target_id"].chunks])))
+    return Usable(words=f"{_count(edges.num_rows, 'edge')} between {_count(nodes, 'account')}")
+
+
+def _campaign(market: Market) -> Usable:
+    ranker, posts = _mir(market), market.tables["posts"]
+    authors = pc.unique(posts["account_id"].filter(pc.is_valid(posts["likes"])))
+    accounts = market.tables["accounts"]
+    creators = accounts["account_id"].filter(pc.equal(accounts["kind"], "creator"))
+    booked = int(pc.sum(pc.is_in(creators, value_set=authors)).as_py() or 0)
+    words = f"{_count(booked, 'creator')} with a usual engagement"
+    stop = "The ranker cannot run on this market; write a score table of your own." if ranker.stop else ""
+    advice = "" if "prices" in market.tables else "No prices: they follow the rate card of the problem's config."
+    return Usable(words=words, stop=stop, advice=advice)
+
+
+def _few(name: str, count: int, what: str) -> str:
+    return f"Fewer than {FEW[name]:,} {what}: expect wide intervals." if count < FEW[name] else ""
+
+
+_COUNTS: Mapping[str, Callable[[Market], Usable]] = {
+    "mir": _mir, "vsvae": _vsvae, "deepiv": _deepiv, "effectiveness": _effectiveness, "growth": _growth,
+    "diffusion": _diffusion, "matching": _matching, "cascade": _cascade, "campaign": _campaign,
+}  # fmt: skip

@@ -1,0 +1,202 @@
+"""Files that are no market yet: what they look like, which tables they could fill, and which models that unlocks."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pyarrow import csv
+
+from micromega.errors import DataError
+from micromega.market import config as choices
+from micromega.market.importers.mapped import suggest_map
+from micromega.market.importers.mapped.column_map import DERIVED
+from micromega.market.importers.mapped.suggest import delimiter_of
+from micromega.market.inspect.card import DataCard, ModelCard, TableCard, model_card
+from micromega.market.inspect.columns import column_card
+from micromega.market.inspect.needs import MODELS, lacking, parts_of_tables
+from micromega.market.schemas import SCHEMAS
+from micromega.market.storage import DESCRIPTION
+
+ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".pq")
+SAMPLE = 16 << 20
+"""Bytes of a text file that are read to describe it."""
+_PACKAGE = "micromega.market.importers."
+
+
+def is_market(path: Path) -> bool:
+    """Whether a path is a market's folder, whole or not."""
+    return path.is_dir() and ((path / DESCRIPTION).is_file() or (path / "accounts.parquet").is_file())
+
+
+def inspect_files(path: Path) -> DataCard:
+    """Make the card of a CSV or Parquet file, or of a folder of such.
+
+    Text files are described by their first 16 MiB.
+
+    Args:
+        path: file or folder.
+
+    Returns:
+        The card, with a column map to start from.
+
+    Raises:
+        DataError: there is no such file, or none that can be read.
+    """
+    files = _files(path)
+    cards, notes = [], []
+    for file in files:
+        rows, count = _sample(file)
+        if twice := [name for place, name in enumerate(rows.column_names) if name in rows.column_names[:place]]:
+            raise DataError(f'{file.name}: column "{twice[0]}" appears more than once. Rename one of them.')
+        filled = [name for name in rows.column_names if rows[name].null_count < len(rows)]
+        empty = tuple(name for name in rows.column_names if name not in filled)
+        columns = tuple(column_card(name, rows[name]) for name in filled)
+        cards.append(TableCard(name=file.name, rows=count or rows.num_rows, columns=columns, empty=empty))
+        if count or (not _is_parquet(file) and file.stat().st_size > SAMPLE):
+            notes.append(f"{file.name}: described by its first {rows.num_rows:,} rows.")
+    suggestion = suggest_map(path)
+    mapped = {name: _columns(spec) for name, spec in (yaml.safe_load(suggestion).get("tables") or {}).items()}
+    return DataCard(
+        name=path.name or str(path),
+        kind="files",
+        tables=tuple(cards),
+        models=tuple(_models(derived(mapped))) if mapped else (),
+        notes=(*_known_sources(path, files), *_unmapped(mapped), *notes),
+        suggestion=suggestion if mapped else "",
+    )
+
+
+def derived(mapped: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Add what the import by a column map derives by itself (docs/own_data.md).
+
+    Args:
+        mapped: table -> its columns in the map.
+
+    Returns:
+        Table -> columns that the market may hold.
+    """
+    found = {name: set(columns) for name, columns in mapped.items()}
+    accounts = found.setdefault("accounts", set()) | {"account_id", "kind"}
+    posts = found.get("posts", set())
+    if "caption" in posts:
+        posts |= {"hashtags", "mentioned_ids"}
+    if "author_followers" in posts and "accounts" not in mapped:
+        accounts.add("followers")
+    found["accounts"] = accounts
+    brands = any("brand_id" in columns for columns in found.values()) or "kind" in mapped.get("accounts", ())
+    if brands and posts & {"mentioned_ids", "brand_id"}:
+        found.setdefault("mentions", {"creator_id", "brand_id", "posts"})
+    if "orders" in found:
+        found.setdefault("merchants", {"merchant_id"})
+        found.setdefault("products", {"product_id", "merchant_id"})
+    return found
+
+
+def importers() -> dict[str, type]:
+    """Name -> config class of every importer."""
+    found = {}
+    for choice in vars(choices).values():
+        target = getattr(choice, "config_target", "")
+        if isinstance(choice, type) and target.startswith(_PACKAGE):
+            found[target.split(":")[0].removeprefix(_PACKAGE)] = choice
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        if not path.name.lower().endswith(ENDINGS):
+            raise DataError(f"{path.name}: neither CSV nor Parquet (known endings: {', '.join(ENDINGS)}).")
+        return [path]
+    if not path.is_dir():
+        near = get_close_matches(path.name, [other.name for other in _listed(path.parent)], 1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        raise DataError(f"{path}: there is no such file or folder.{hint}")
+    files = sorted(file for file in path.iterdir() if file.is_file() and file.name.lower().endswith(ENDINGS))
+    if not files:
+        raise DataError(
+            f"{path}: neither a market ({DESCRIPTION} and accounts.parquet) nor a folder of CSV or Parquet files."
+        )
+    return files
+
+
+def _is_parquet(file: Path) -> bool:
+    return file.name.lower().endswith((".parquet", ".pq"))
+
+
+def _listed(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _sample(file: Path) -> tuple[pa.Table, int | None]:
+    """Rows of a file with types guessed, and the number of all rows where only some were read and it is known."""
+    try:
+        if _is_parquet(file):
+            opened = pq.ParquetFile(file)
+            batch = next(opened.iter_batches(batch_size=100_000), None)
+            rows = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+            return rows, None if rows.num_rows == opened.metadata.num_rows else opened.metadata.num_rows
+        return _sample_text(file), None
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{file.name}: not readable, or damaged ({reason}).") from error
+
+
+def _sample_text(file: Path) -> pa.Table:
+    with pa.input_stream(file, compression="gzip" if file.name.lower().endswith(".gz") else None) as stream:
+        content = stream.read(SAMPLE)
+    if not content.strip():
+        raise DataError(f"{file.name}: the file is empty.")
+    if len(content) == SAMPLE:
+        content = content[: content.rfind(b"\n") + 1]
+    read = csv.open_csv(
+        pa.BufferReader(content),
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(content)),
+        parse_options=csv.ParseOptions(
+            delimiter=delimiter_of(file), newlines_in_values=True, invalid_row_handler=lambda row: "skip"
+        ),
+        convert_options=csv.ConvertOptions(strings_can_be_null=True),
+    )
+    return read.read_all()
+
+
+def _columns(spec: Mapping[str, Any]) -> list[str]:
+    return [*(spec.get("columns") or {}), *(spec.get("constants") or {})]
+
+
+def _unmapped(mapped: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    """Required columns that the map still lacks."""
+    for table, columns in mapped.items():
+        for name, column in SCHEMAS[table].columns.items():
+            if column.required and name not in columns and name not in DERIVED.get(table, ()):
+                yield f"No column looks like {table}.{name} ({column.doc}), which is required: name it in the map."
+    if "posts" in mapped and "mentions" not in derived(mapped):
+        yield (
+            "No column names brands: map posts.brand_id, or a file of accounts with their kind, and who worked with "
+            "whom is derived from the posts."
+        )
+
+
+def _models(tables: Mapping[str, Iterable[str]]) -> Iterable[ModelCard]:
+    parts = parts_of_tables(tables)
+    for model in MODELS:
+        lacks = lacking(model.needs, parts)
+        wishes = () if lacks else lacking(model.helps, parts)
+        yield model_card(model, status="no" if lacks else "after import", lacks=lacks, wishes=wishes)
+
+
+def _known_sources(path: Path, files: Iterable[Path]) -> list[str]:
+    """Public data sets whose files all lie here."""
+    folder = path if path.is_dir() else path.parent
+    present = {file.name for file in (*files, *_listed(folder))}
+    notes = []
+    for name in importers():
+        wanted = getattr(import_module(_PACKAGE + name), "FILES", ())
+        if isinstance(wanted, tuple) and len(wanted) > 1 and present.issuperset(wanted):
+            command = f"python -m micromega.market import {name} {folder} my-market"
+            notes.append(f"These look like the files of a public data set: {command}")
+    return notes

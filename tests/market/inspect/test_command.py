@@ -1,0 +1,189 @@
+"""The two commands: what they print, what they write, and their exit statuses."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tiny_market import tiny_tables, write_tiny
+
+import micromega.market
+from micromega.market import Market
+from micromega.market.__main__ import main
+from micromega.market.inspect import importers
+from micromega.market.storage import write_parquet
+
+
+@pytest.fixture
+def run(capsys):
+    def run_one(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, capsys.readouterr()
+
+    return run_one
+
+
+def test_a_market_is_inspected(run, tmp_path):
+    write_tiny(tmp_path / "m")
+    status, seen = run("inspect", tmp_path / "m", "--html", tmp_path / "card.html")
+    assert status == 0, seen.err
+    assert "tiny · 5 accounts and 4 posts, 1 May 2024 to 4 May 2024." in seen.out
+    assert f"written: {tmp_path / 'card.html'}" in seen.out
+    page = (tmp_path / "card.html").read_text(encoding="utf-8")
+    assert page.rstrip().endswith("</html>")
+    assert str(tmp_path) not in page  # the same market gives the same page on any machine
+
+
+def spoil(folder):
+    accounts = tiny_tables()["accounts"]
+    bad = pa.concat_tables([accounts, accounts.slice(4)])  # the same id twice
+    (folder / "accounts.parquet").unlink()
+    write_parquet(bad, folder / "accounts.parquet")
+
+
+def test_bad_rows_stop_or_are_listed(run, tmp_path):
+    write_tiny(tmp_path / "m")
+    spoil(tmp_path / "m")
+    status, seen = run("inspect", tmp_path / "m")
+    assert status == 2
+    assert 'accounts.parquet: column "account_id" holds 1 repeated key' in seen.err
+    assert "--on-bad-rows drop" in seen.err
+    assert "Traceback" not in seen.err
+    status, seen = run("inspect", tmp_path / "m", "--on-bad-rows", "drop")
+    assert status == 0
+    assert "Dropped: accounts.parquet" in " ".join(seen.out.split())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: None, "there is no such file or folder"),
+        (lambda folder: folder.mkdir(), "neither a market"),
+        (lambda folder: (folder.mkdir(), (folder / "market.yaml").write_text("[")), "market.yaml"),
+        (lambda folder: (folder.mkdir(), (folder / "accounts.parquet").write_text("x")), "market.yaml is missing"),
+        (lambda folder: (folder.mkdir(), (folder / "x.csv").write_text("")), "empty"),
+        (lambda folder: (folder.mkdir(), (folder / "x.parquet").write_text("no")), "not readable, or damaged"),
+        (lambda folder: (folder.mkdir(), (folder / "x.csv.gz").write_text("no")), "not readable, or damaged"),
+        (lambda folder: folder.write_text("x"), "neither CSV nor Parquet"),
+    ],
+)
+def test_what_is_no_data_gives_a_message(make, words, run, tmp_path):
+    make(tmp_path / "it")
+    status, seen = run("inspect", tmp_path / "it")
+    assert status == 2
+    assert words in seen.err
+    assert "Traceback" not in seen.err
+
+
+def test_a_page_in_a_folder_that_is_missing(run, tmp_path):
+    write_tiny(tmp_path / "m")
+    status, seen = run("inspect", tmp_path / "m", "--html", tmp_path / "nowhere" / "x.html")
+    assert status == 2
+    assert "--html: there is no folder" in seen.err
+
+
+def test_a_near_name_is_offered(run, tmp_path):
+    write_tiny(tmp_path / "market")
+    _, seen = run("inspect", tmp_path / "markt")
+    assert 'Did you mean "market"?' in seen.err
+
+
+POSTS = "post_id,creator_id,date,numberLikes,tags,mentions,description\n"
+POST = '{},{},2017-04-29T05:00:00.000Z,{},"[]","[""@ffffffffffff""]",x @ffffffffffff\n'
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    ids = ["0123456789ab", "0123456789ac"]
+    (folder / "profiles.csv").write_text(f"creator_id,numberPosts,numberFollowers\n{ids[0]},5,100\n{ids[1]},6,200\n")
+    (folder / "brand_accounts.csv").write_text("brand_id,brand_handle,category\nffffffffffff,acme,food\n")
+    rows = POSTS + POST.format("0" * 16, ids[0], 5) + POST.format("1" * 16, ids[1], -6)
+    with pa.CompressedOutputStream(str(folder / "posts.csv.gz"), "gzip") as file:
+        file.write(rows.encode())
+    return folder
+
+
+def test_a_data_set_is_imported(run, source, tmp_path):
+    status, seen = run("import", "instagram_2017", source, tmp_path / "m")
+    assert status == 2
+    assert "posts.csv.gz" in seen.err
+    assert not (tmp_path / "m").exists()
+    status, seen = run("import", "instagram_2017", source, tmp_path / "m", "--on-bad-rows", "drop")
+    assert status == 0, seen.err
+    assert "accounts                3 rows" in seen.out
+    assert "Dropped: posts.csv.gz" in seen.out
+    assert Market.load(tmp_path / "m").table("posts").num_rows == 1
+    status, seen = run("import", "instagram_2017", source, tmp_path / "m", "--on-bad-rows", "drop")
+    assert status == 2
+    assert "exists already" in seen.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("instagram_2071", "x", "y"), 'no importer called "instagram_2071". Did you mean "instagram_2017"?'),
+        (("folder", "x", "y"), "There are: cdnow"),
+        (("tides", "x", "y", "platform=myspace"), "platform: Input should be 'tiktok' or 'youtube' (got 'myspace')"),
+        (("tides", "x", "y", "colour=red"), '"colour=red" is no setting of tides. Settings are: platform=….'),
+        (("instagram_2017", "x", "y", "path=z"), "Settings are: none."),
+        (("instagram_2017", "no-such-folder", "y"), "there is no such file"),
+    ],
+)
+def test_wrong_requests(arguments, words, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, seen = run("import", *arguments)
+    assert status == 2
+    assert words in seen.err
+
+
+@pytest.mark.parametrize("name", sorted(importers()))
+def test_every_importer_takes_its_settings_by_name(name):
+    module = importlib.import_module(f"micromega.market.importers.{name}")
+    wanted = inspect.signature(module.import_folder).parameters
+    settings = {field.name for field in dataclasses.fields(importers()[name])} - {"path"}
+    assert settings == set(wanted) - {"source", "target"}
+
+
+def test_help_is_quick_to_import():
+    program = "import sys; from micromega.market.__main__ import _parser; _parser(); print('pyarrow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_as_a_module(tmp_path):
+    write_tiny(tmp_path / "m")
+    done = subprocess.run(
+        [sys.executable, "-m", "micromega.market", "inspect", str(tmp_path / "m")],
+        check=False, capture_output=True, text=True, env={"LANG": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "fingerprint" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_nothing_in_the_market_imports_the_report_but_the_entry_point():
+    package = Path(micromega.market.__file__).parent
+    for file in package.rglob("*.py"):
+        if file.name == "__main__.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.startswith("micromega.report")], file
+
+
+def test_a_parquet_file_of_unknown_columns(run, tmp_path):
+    pq.write_table(pa.table({"q": [1, 2], "z": [None, None]}), tmp_path / "x.parquet")
+    status, seen = run("inspect", tmp_path / "x.parquet")
+    assert status == 0, seen.err
+    assert "x.parquet  2 rows" in seen.out
+    assert "empty: z" in seen.out
