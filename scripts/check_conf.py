@@ -16,6 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from micromega.config import schema, signature
 from micromega.config.validate import validate
 from micromega.errors import MicromegaError
+from micromega.features import command
+from micromega.features.request import Features
 
 CONF = Path(__file__).parents[1] / "conf"
 NEEDED = {"market=folder": ["market.path=anywhere"]}  # what a choice cannot do without
@@ -26,7 +28,9 @@ def requests() -> Iterator[tuple[str, list[str]]]:
     for path in sorted(CONF.glob("*/**/*.yaml")):
         group, choice = path.relative_to(CONF).with_suffix("").parts[0], path.relative_to(CONF).with_suffix("")
         override = f"{group}={choice.relative_to(group).as_posix()}"
-        if group != "hydra":
+        if group == "features":
+            yield "extract", [override, *NEEDED["market=folder"]]
+        elif group != "hydra":
             for task in ("train", "evaluate", "optimize") if group == "experiment" else ("train",):
                 yield task, [override, *NEEDED.get(override, [])]
 
@@ -38,11 +42,11 @@ def check(task: str, overrides: list[str]) -> None:
         config.hydra.runtime.output_dir = str(CONF.parent / "runs")
         HydraConfig.instance().set_config(config)
         del config["hydra"]
-    validate(config)
+    (command.validate if task == "extract" else validate)(config)
 
 
 def main() -> int:
-    schema.register()
+    schema.register(Features)
     signature.register_resolvers()
     tried = failed = 0
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -64,6 +64,54 @@ def _command(task: str) -> Callable[[], Any]:
     return command
 
 
+_EXTRACT_HELP = """python -m micromega.features: a market's texts and media in, feature arrays in its folder out.
+
+usage: python -m micromega.features market=folder market.path=FOLDER [features=CHOICE] [key.path=value …] [--cfg job]
+
+features is one of: {choices}
+
+examples:
+  python -m micromega.features market=folder market.path=mine features=text
+  python -m micromega.features market=folder market.path=mine workers=8 media=videos
+  python -m micromega.features market=folder market.path=mine features.audio=null features.image.interval_s=2
+  python -m micromega.features --cfg job         show every key with its value, and stop
+
+Results are cached by the content of the media files: stopped and started again, the command resumes.
+"""
+
+
+def extract() -> None:
+    """Run the `extract` command (`python -m micromega.features`)."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        choices = ", ".join(sorted(path.stem for path in (Path(CONF) / "features").glob("*.yaml")))
+        sys.stdout.write(_EXTRACT_HELP.format(choices=choices))
+        return
+    from micromega.features.request import Features  # noqa: PLC0415  (numpy and scipy are behind it)
+
+    schema.register(Features)
+    check_overrides(sys.argv[1:], Features)
+    hydra.main(version_base="1.3", config_path=CONF, config_name="extract")(_extract)()
+
+
+def _extract(config: DictConfig) -> None:
+    from micromega.features import command  # noqa: PLC0415  (pyarrow is behind it)
+    from micromega.market.arrays import FOLDER  # noqa: PLC0415
+    from micromega.market.open import open_market  # noqa: PLC0415
+    from micromega.runs.lock import locked  # noqa: PLC0415
+
+    try:
+        request = command.validate(config, dict(HydraConfig.get().runtime.choices))
+        market = open_market(request.market, Path(request.paths.markets))
+        with locked(market.path / FOLDER / ".lock"):
+            command.run(request, market)
+    except KeyboardInterrupt:
+        log.error("Stopped. What is done is kept: the same command resumes.")
+        sys.exit(130)
+    except MicromegaError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_status)
+
+
 train = _command("train")
 evaluate = _command("evaluate")
 optimize = _command("optimize")

@@ -4,6 +4,15 @@ Every message names the file, table, column or key at fault and the remedy. The 
 traceback and exit with `exit_status`; a traceback therefore always means a defect of ours.
 """
 
+from collections.abc import Iterable
+
+
+def some_of(names: Iterable[str], most: int = 30) -> str:
+    """Join names for a message; of more than `most` the first ones, and how many follow."""
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
 
 class MicromegaError(Exception):
     """Base of all errors raised on purpose."""

@@ -68,14 +68,17 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers left: temporary files of `write_atomically` in a folder and the folders inside it.
+    """Remove what killed writers left: temporary files and folders in a folder and the folders inside it.
 
     Args:
         folder: nobody else may be writing there.
     """
-    for path in folder.rglob(".*.tmp"):
+    for path in list(folder.rglob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

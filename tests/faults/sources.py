@@ -256,7 +256,7 @@ def attempt(
             market = source.open(folder, on_bad_rows)
         except MicromegaError as error:
             text = str(error)
-            clear = Path(file).name.split(".")[0] in text and len(text) <= LONGEST_MESSAGE
+            clear = (Path(file).name.split(".")[0] in text) and len(text) <= LONGEST_MESSAGE
             return ("clear error" if clear else "unclear error"), text[:LONGEST_MESSAGE]
         except Exception as error:
             return "defect", f"{type(error).__name__}: {str(error)[:300]}"

@@ -1,17 +1,20 @@
 """Captions to vectors."""
 
-import gzip
-
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from micromega.errors import ConfigError, DataError
-from micromega.features.text import WordVectors, hashed_vectors, load_word_vectors, text_features, tokenise
+from micromega.features import sequences
+from micromega.features.text import hashed_vectors, text_features, tokenise
+from micromega.features.word_vectors import WordVectors, load_word_vectors
+from micromega.market.arrays import open_array
 
 
 def words_of(captions):
-    tokens = tokenise(pa.array(captions))
+    tokens = tokenise(pa.array(captions, pa.string()))
     words = tokens.words.to_pylist()
     return [[words[w] for w in tokens.word[tokens.text == text]] for text in range(tokens.texts)]
 
@@ -76,40 +79,6 @@ def test_both_parts_stand_side_by_side_and_none_is_an_error():
         text_features(tokens, None, hashed=0)
 
 
-@pytest.mark.parametrize("name", ["v.txt", "v.txt.gz"])
-def test_glove_text_format_is_read_plain_and_gzipped(tmp_path, name):
-    text = 'the 0.5 -1e-3\n" 1 2\n, 3 4\n'
-    path = tmp_path / name
-    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
-    table = load_word_vectors(path)
-    assert table.words.to_pylist() == ["the", '"', ","]
-    np.testing.assert_allclose(table.vectors, [[0.5, -0.001], [1, 2], [3, 4]])
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"a 1 2\nb 1\n", "GloVe"), (b"a 1 x\nb 1 y\n", "GloVe"), (b"a 1 nan\n", "line 1"), (b"", "GloVe")],
-)
-def test_a_broken_vector_file_is_named(tmp_path, content, message):
-    path = tmp_path / "vectors.txt"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=message) as error:
-        load_word_vectors(path)
-    assert "vectors.txt" in str(error.value)
-
-
-def test_a_truncated_gzip_file_is_named(tmp_path):
-    path = tmp_path / "vectors.txt.gz"
-    path.write_bytes(gzip.compress(b"a 1 2\n" * 1000)[:30])
-    with pytest.raises(DataError, match="vectors"):
-        load_word_vectors(path)
-
-
-def test_a_missing_vector_file_says_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="word_vectors"):
-        load_word_vectors(tmp_path / "none.txt")
-
-
 @pytest.mark.realdata
 def test_real_glove_knows_that_king_minus_man_plus_woman_is_queen(public_data):
     table = load_word_vectors(public_data / "glove-6b-50d-subset" / "glove.6B.50d.top9163.txt.gz")
@@ -119,3 +88,66 @@ def test_real_glove_knows_that_king_minus_man_plus_woman_is_queen(public_data):
     cosine = table.vectors @ wanted / np.linalg.norm(table.vectors, axis=1)
     cosine[[row["king"], row["man"], row["woman"]]] = -1
     assert table.words[int(cosine.argmax())].as_py() == "queen"
+
+
+# Sequences: text_caption, text_sticker, text_speech and their vocabulary.
+
+POSTS = {
+    "post_id": ["a", "b", "c", "d"],
+    "caption": ["Red bag! #red", None, "💄", "bag bag the red"],
+    "sticker_text": ["SALE red", None, None, "  "],
+    "speech_text": pa.nulls(4, pa.string()),
+}
+
+
+def test_words_are_counted_over_all_columns_by_falling_count(monkeypatch):
+    monkeypatch.setattr(sequences, "_ROWS", 3)
+    columns = [pa.chunked_array([POSTS[name]], pa.string()) for name in ("caption", "sticker_text")]
+    words, counts = sequences.count_words(columns)
+    assert dict(zip(words.to_pylist(), counts.tolist(), strict=True)) == {"red": 4, "bag": 3, "sale": 1, "the": 1}
+    assert words.to_pylist() == ["red", "bag", "sale", "the"]  # ties by alphabet
+
+
+def test_texts_become_word_ids_and_what_is_missing_is_absent(tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "_ROWS", 3)
+    table = WordVectors(words=pa.array(["red", "sale"]), vectors=np.array([[1, 2], [3, 6]], np.float32))
+    words = sequences.vocabulary(pa.array(["red", "bag", "sale"]), table, size=0)
+    assert words.words.to_pylist() == ["<unk>", "red", "bag", "sale"]
+    np.testing.assert_allclose(words.vectors, [[2, 4], [1, 2], [2, 4], [3, 6]])
+    rows = sequences.write_texts(pa.table(POSTS), words, tmp_path, longest=3, source="test")
+    assert rows == {"text_caption": 2, "text_sticker": 1, "vocabulary": 4}
+    caption = open_array(tmp_path, "text_caption")
+    assert caption.ids.to_pylist() == ["a", "d"]
+    assert caption.lengths.tolist() == [3, 3]
+    assert caption.take(np.array([0, 1])).tolist() == [1, 2, 1, 2, 2, 0]
+    vectors = open_array(tmp_path, "vocabulary")
+    assert (vectors.key, vectors.ids.to_pylist()) == ("word", words.words.to_pylist())
+    np.testing.assert_array_equal(vectors.take(np.arange(4)), words.vectors)
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.none() | st.text(max_size=60), max_size=12), longest=st.integers(1, 6))
+def test_sequences_are_the_tokens_of_a_loop(texts, longest):
+    known = ["<unk>", "a", "b", "0"]
+    ids, lengths = sequences.word_ids(pa.array(texts, pa.string()), pa.array(known), longest)
+    words = words_of(texts) if texts else []
+    expected = [[known.index(word) if word in known else 0 for word in one[:longest]] for one in words]
+    assert lengths.tolist() == [len(one) for one in expected]
+    assert ids.tolist() == [i for one in expected for i in one]
+
+
+def test_hashed_vocabulary_and_a_market_without_text(tmp_path):
+    words = sequences.vocabulary(pa.array(["red", "bag"]), None, size=8)
+    np.testing.assert_array_equal(words.vectors[0], 0)
+    np.testing.assert_array_equal(words.vectors[1:], hashed_vectors(pa.array(["red", "bag"]), 8))
+    empty = dict.fromkeys(("caption", "sticker_text", "speech_text"), POSTS["speech_text"])
+    with pytest.raises(DataError, match="all empty"):
+        sequences.write_texts(pa.table(POSTS | empty), words, tmp_path, longest=3, source="test")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_pasted_into_a_caption_is_cut(tmp_path):
+    caption = pa.chunked_array([["long " * 2_000_000]])
+    words, counts = sequences.count_words([caption])
+    assert words.to_pylist() == ["long"]
+    assert counts[0] <= 4000

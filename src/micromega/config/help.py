@@ -7,7 +7,7 @@ _PURPOSE = {
     "evaluate": "Metrics of a trained model beside its baselines, and the score tables that optimize.py reads.",
     "optimize": "The best plan for a brand under its constraints, with a certificate and a report.",
 }
-_HIDDEN = {"hydra", "paths"}
+_HIDDEN = {"features", "hydra", "paths"}  # features belong to `python -m micromega.features`
 
 
 def help_text(task: str, conf: Path) -> str:

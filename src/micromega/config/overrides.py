@@ -11,14 +11,15 @@ from micromega.config.schema import config_classes
 _SETTING = re.compile(r"^([a-z_]+)\.([A-Za-z_0-9]+)[^=]*=")
 
 
-def check_overrides(arguments: Sequence[str]) -> None:
+def check_overrides(arguments: Sequence[str], *more: type) -> None:
     """Leave with status 2 and a helpful line if a setting of a typed group does not exist.
 
     Args:
         arguments: the command line without the program's name. What starts with + or ~ is Hydra's business.
+        more: config classes that are not found by the name of their module.
     """
     fields: dict[str, set[str]] = {}
-    for cls in config_classes().values():
+    for cls in (*config_classes().values(), *more):
         group = str(vars(cls)["config_group"]).split("/", 1)[0]
         fields.setdefault(group, {"_target_"}).update(field.name for field in dataclasses.fields(cls))
     for argument in arguments:

@@ -80,10 +80,15 @@ def dotted(target: str) -> str:
     return target.replace(":", ".")
 
 
-def register() -> None:
-    """Give Hydra every config class's defaults as group `schema/<group>`, so that plain overrides know their keys."""
+def register(*more: type) -> None:
+    """Give Hydra every config class's defaults as group `schema/<group>`, so that plain overrides know their keys.
+
+    Args:
+        more: config classes of modules that are too heavy to be found by name.
+    """
     store = ConfigStore.instance()
-    for target, cls in config_classes().items():
+    for cls in (*config_classes().values(), *more):
+        target = dotted(str(vars(cls)["config_target"]))
         group, name = str(vars(cls)["config_group"]).rsplit("/", 1)
         store.store(group=f"schema/{group}", name=name, node={"_target_": target, **defaults(cls)})
 

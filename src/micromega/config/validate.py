@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from micromega.config.schema import RunConfig, config_classes
+from micromega.config.schema import RunConfig, config_classes, dotted
 from micromega.errors import ConfigError
 
 TYPED_GROUPS = ("market", "data", "model", "evaluation", "problem", "solver")
@@ -52,7 +52,7 @@ def validate(config: DictConfig, choices: Mapping[str, str] | None = None) -> Ru
     assert isinstance(raw, dict)
     values = {str(key): value for key, value in raw.items()}
     for group in TYPED_GROUPS:
-        values[group] = _typed(group, values.get(group), choices)
+        values[group] = typed(group, values.get(group), choices)
     for group in ("callbacks", "logger"):
         values[group] = {name: node for name, node in (values.get(group) or {}).items() if node is not None}
     if values.get("task") == "train":  # the others build none of these, and looking at them imports all of Lightning
@@ -60,7 +60,7 @@ def validate(config: DictConfig, choices: Mapping[str, str] | None = None) -> Ru
             for path, node in _targets(group, values[group]):
                 _check_foreign(path, node)
         _check_trainer(values.get("trainer") or {}, choices)
-    request: RunConfig = _build(RunConfig, values, "", f"conf/{values.get('task')}.yaml")
+    request: RunConfig = build(RunConfig, values, "", f"conf/{values.get('task')}.yaml")
     return request
 
 
@@ -98,19 +98,34 @@ def _instantiate_nested(value: Any) -> Any:
     return [_instantiate_nested(item) for item in value] if isinstance(value, list) else value
 
 
-def _typed(group: str, node: Any, choices: Mapping[str, str]) -> Any:
+def typed(group: str, node: Any, choices: Mapping[str, str], *more: type) -> Any:
+    """Build the config object that a node of a typed group describes.
+
+    Args:
+        group: for instance market.
+        node: `_target_` and settings; None gives None.
+        choices: group -> chosen file, for messages.
+        more: config classes that are not found by the name of their module.
+
+    Returns:
+        An object of the target's config class.
+
+    Raises:
+        ConfigError: see `validate`.
+    """
     if node is None:
         return None
     where = f"conf/{group}/{choices.get(group, '…')}.yaml"
     target = node.get("_target_") if isinstance(node, dict) else None
-    allowed = {name: cls for name, cls in config_classes().items() if _group_of(cls) == group}
+    classes = {**config_classes(), **{dotted(str(vars(cls)["config_target"])): cls for cls in more}}
+    allowed = {name: cls for name, cls in classes.items() if _group_of(cls) == group}
     if target not in allowed:
         msg = f"{group}._target_ is {target!r} ({where}); allowed: {', '.join(sorted(allowed))}."
         raise ConfigError(msg)
     cls = allowed[target]
     empty = {field.name for field in dataclasses.fields(cls) if _default_is_empty_mapping(field)}
     arguments = {k: v for k, v in node.items() if k != "_target_" and not (v is None and k in empty)}
-    return _build(cls, arguments, f"{group}.", where)
+    return build(cls, arguments, f"{group}.", where)
 
 
 def _group_of(cls: type) -> str:
@@ -125,7 +140,8 @@ def _default_is_empty_mapping(field: dataclasses.Field[Any]) -> bool:
     return bool(callable(factory) and factory() == {})
 
 
-def _build(cls: type, values: Mapping[str, Any], prefix: str, where: str) -> Any:
+def build(cls: type, values: Mapping[str, Any], prefix: str, where: str) -> Any:
+    """Make a config object; pydantic's complaints become a ConfigError that names key, file and what is allowed."""
     try:
         return cls(**values)
     except ValidationError as error:

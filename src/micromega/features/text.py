@@ -1,17 +1,15 @@
 """Captions to vectors: tokens, word vectors, one mean vector per text."""
 
-import gzip
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import csv
 from scipy import sparse
 
-from micromega.errors import ConfigError, DataError
+from micromega.errors import ConfigError
+from micromega.features.word_vectors import WordVectors
 
 _DROPPED = (
     r"(https?://\S+|www\.\S+|[@＠][\w.]*|<(?:email|phone|url)>)"  # mentions name the answer; addresses name people
@@ -59,55 +57,6 @@ def tokenise(captions: pa.Array | pa.ChunkedArray) -> Tokens:
         words=encoded.dictionary,
         texts=len(lists),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WordVectors:
-    """A table of word vectors.
-
-    Attributes:
-        words: (V,) string array, distinct.
-        vectors: (V, d) float32.
-    """
-
-    words: pa.Array
-    vectors: NDArray[np.float32]
-
-
-def load_word_vectors(path: Path) -> WordVectors:
-    """Read word vectors in GloVe's text format ("word v1 … vd" a line), plain or gzipped.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The table.
-
-    Raises:
-        DataError: the file is missing or a line is not of that form.
-    """
-    if not path.is_file():
-        msg = f"{path}: no such word-vector file. Give data.word_vectors a GloVe text file, or null for hashed vectors."
-        raise DataError(msg)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            table = csv.read_csv(
-                file,
-                read_options=csv.ReadOptions(autogenerate_column_names=True, block_size=1 << 26),
-                parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
-                convert_options=csv.ConvertOptions(column_types={"f0": pa.string()}, strings_can_be_null=False),
-            )
-        vectors = np.column_stack([column.to_numpy() for column in table.columns[1:]]).astype(np.float32)
-    except (OSError, EOFError, ValueError, pa.ArrowInvalid) as error:
-        msg = (
-            f"{path}: not in GloVe's text format ({error}). Each line must be a word and numbers, with spaces between."
-        )
-        raise DataError(msg) from None
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        msg = f"{path}: line {row + 1} holds a value that is not finite. Correct or drop the line."
-        raise DataError(msg)
-    return WordVectors(words=table.column(0).combine_chunks(), vectors=vectors)
 
 
 def hashed_vectors(words: pa.Array, dimension: int) -> NDArray[np.float32]:

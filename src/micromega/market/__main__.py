@@ -39,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, for instance `head`, has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:  # a folder that we may not read, a disk that is full
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"{error.filename}: {error.strerror}.\n")
+        return DataError.exit_status
     return 0
 
 
@@ -70,13 +75,17 @@ def _inspect(wanted: argparse.Namespace) -> None:
     from micromega.report.terminal_card import show  # noqa: PLC0415
 
     if is_market(wanted.path):
-        logging.getLogger("micromega.market").setLevel(logging.ERROR)  # the card lists dropped rows itself
+        log = logging.getLogger("micromega.market")
+        usual = log.level
+        log.setLevel(logging.ERROR)  # the card lists dropped rows itself
         try:
             card = inspect_market(Market.load(wanted.path, on_bad_rows=wanted.on_bad_rows))
         except DataError as error:
-            if wanted.on_bad_rows == "drop":
+            if wanted.on_bad_rows == "drop" or "on_bad_rows=drop" not in str(error):  # dropping rows would not help
                 raise
             raise DataError(f"{error}\nTo see the rest all the same: inspect … --on-bad-rows drop") from error
+        finally:
+            log.setLevel(usual)
     else:
         card = inspect_files(wanted.path)
     console = Console()

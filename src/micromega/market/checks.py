@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from micromega.errors import DataError
+from micromega.errors import DataError, some_of
 from micromega.market.schemas import REFERENCE_TABLE, TEXTS, Column, TableSchema
 
 OnBadRows = Literal["error", "drop"]
@@ -79,7 +79,7 @@ def conform(table: pa.Table, schema: TableSchema, file: str) -> pa.Table:
     for name, column in schema.columns.items():
         if column.required and name not in names:
             raise DataError(
-                f'{file}: column "{name}" ({column.type}: {column.doc}) is missing. The file has: {", ".join(names)}.'
+                f'{file}: column "{name}" ({column.type}: {column.doc}) is missing. The file has: {some_of(names)}.'
             )
     columns = [_converted(table, name, column, file) for name, column in schema.columns.items()]
     return pa.Table.from_arrays(columns, schema=schema.arrow)

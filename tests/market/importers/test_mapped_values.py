@@ -46,6 +46,22 @@ def test_cells_that_nobody_can_read(kind, texts):
     assert np.asarray(bad_values(cells, found)).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "values"),
+    [
+        ("likes", ["1.000", "12", "1.234.567", "1,2K", "12,0"], [1000, 12, 1_234_567, 1200, 12]),
+        ("likes", ["1,234", "1.2K", "1.5"], [None] * 3),
+        ("duration_s", ["1,5", "1.234,5", "1.234", "-,5"], [1.5, 1234.5, 1234.0, -0.5]),
+        ("duration_s", ["0.1234", "12.5", "1,234,5"], [None] * 3),
+    ],
+)
+def test_cells_with_decimal_commas(kind, texts, values):
+    cells = pa.chunked_array([texts])
+    found = read_values(cells, SCHEMAS["posts"].columns[kind], trim=False, decimal=",")
+    assert found.to_pylist() == values
+    assert np.asarray(bad_values(cells, found)).tolist() == [value is None for value in values]
+
+
 @given(st.lists(st.lists(st.one_of(st.none(), st.text(alphabet="#@ ab")), max_size=4)))
 def test_tidy_lists(lists):
     expected = [

@@ -97,7 +97,7 @@ def test_unknown_ids_can_be_dropped(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"brand_id": np.array([A, E[:-1] + "0"])}, "brand_id holds 1 ids that are not in the CSV files"),
+        ({"brand_id": np.array([A, E[:-1] + "0"])}, "brand_id holds 1 ids that are not in brands.csv"),
         ({"brand_id": np.array([A, A])}, 'array "brand_id" has repeated ids'),
         ({"brand_id": np.array([1, 2])}, 'array "brand_id" is int64 (2,)'),
         ({"brand_topics": np.zeros((3, 3), np.float32)}, 'array "brand_topics" is float32 (3, 3)'),

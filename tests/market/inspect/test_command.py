@@ -81,6 +81,21 @@ def test_what_is_no_data_gives_a_message(make, words, run, tmp_path):
     assert "Traceback" not in seen.err
 
 
+def test_what_may_not_be_read_gives_a_message(run, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # the tests may run as root, who may read everything
+    status, seen = run("inspect", tmp_path / "it")
+    assert status == 2
+    assert seen.err == f"{tmp_path / 'it'}: Permission denied.\n"
+
+
+def test_dropping_is_offered_only_where_it_helps(run, tmp_path):
+    (tmp_path / "market.yaml").write_text("name: x\n")
+    assert "--on-bad-rows" not in run("inspect", tmp_path)[1].err
+
+
 def test_a_page_in_a_folder_that_is_missing(run, tmp_path):
     write_tiny(tmp_path / "m")
     status, seen = run("inspect", tmp_path / "m", "--html", tmp_path / "nowhere" / "x.html")

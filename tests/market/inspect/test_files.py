@@ -120,6 +120,50 @@ def test_large_files_are_described_by_their_beginning(tmp_path, monkeypatch):
     assert f"described by its first {card.tables[0].rows} rows" in " ".join(card.notes)
 
 
+def test_rows_that_are_not_described_are_counted(tmp_path):
+    (tmp_path / "my.csv").write_text("id,author\n1,ann\n2\n3,ben,x\n4,cem\n")
+    card = inspect_files(tmp_path / "my.csv")
+    assert card.tables[0].rows == 2
+    assert "my.csv: 2 rows without exactly 2 values not described" in " ".join(card.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"", "a.csv: the file is empty"),
+        ("a.parquet", b"no", "a.parquet: not readable"),
+        ("a.csv", b"x,y\n\xff,1\n", "line 2 is no UTF-8 text"),
+        ("a.csv", b"x,x\n1,2\n", "appears more than once"),
+    ],
+)
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(name, content, words, tmp_path):
+    (tmp_path / "posts.csv").write_text(POSTS)
+    (tmp_path / name).write_bytes(content)
+    card = inspect_files(tmp_path)
+    assert [table.name for table in card.tables] == ["posts.csv"]
+    assert words in " ".join(card.notes)
+    assert set(yaml.safe_load(card.suggestion)["tables"]) == {"posts"}
+    (tmp_path / "posts.csv").write_bytes(content)
+    (tmp_path / "posts.csv").rename(tmp_path / f"b{name}")
+    with pytest.raises(DataError, match="none of its 2 files can be read"):
+        inspect_files(tmp_path)
+
+
+def test_links_to_nothing_and_endings_in_capitals(tmp_path):
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        inspect_files(tmp_path / "gone.csv")
+    (tmp_path / "MY.CSV.GZ").write_bytes(gzip.compress(POSTS.encode()))
+    assert inspect_files(tmp_path / "MY.CSV.GZ").tables[0].rows == 3
+
+
+def test_one_endless_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SAMPLE", 2_000)
+    (tmp_path / "my.csv").write_bytes(b"x" * 5_000)
+    with pytest.raises(DataError, match="first line is longer than 2,000 bytes"):
+        inspect_files(tmp_path / "my.csv")
+
+
 def test_values_with_line_breaks(tmp_path):
     (tmp_path / "my.csv").write_text('id,author,caption\n1,ann,"two\nlines"\n2,ben,x\n')
     assert inspect_files(tmp_path / "my.csv").tables[0].rows == 2

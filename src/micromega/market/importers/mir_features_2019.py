@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from micromega.errors import DataError
+from micromega.errors import DataError, some_of
 from micromega.market.checks import OnBadRows
 from micromega.market.config import MirFeatures2019
 from micromega.market.importers.source import SourceTable, files_of, read_csv
@@ -25,6 +25,12 @@ from micromega.market.write import MarketWriter
 FILES = ("brands.csv", "creators.csv", "positives.csv", "features.npz")
 _ID = r"^[0-9a-f]{12}$"
 _BOTH = ("topics", "hashtags")
+_MEMBERS = {
+    "brand_id": ("brand_images", "brand_topics", "brand_hashtags"),
+    "creator_id_train": ("creator_topics_train", "creator_hashtags_train"),
+    "creator_id_test": ("creator_topics_test", "creator_hashtags_test"),
+}
+"""Arrays of ids in features.npz -> arrays with a row for each of them."""
 """Features of brands and creators; those of creators come in two lists, one per split."""
 
 
@@ -63,7 +69,7 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
         DataError: naming file, column, count and first bad lines.
     """
     brands, creators, positives = _tables(source, on_bad_rows)
-    arrays, array_notes = _features(source / "features.npz", brands.rows["brand_id"], creators.rows["creator_id"])
+    arrays, array_notes = _features(source / "features.npz", brands, creators)
     both = brands.rows["brand_id"].filter(_is_in(brands.rows["brand_id"], creators.rows["creator_id"]))
     for table in (brands, positives):
         place = table.rows.schema.get_field_index("brand_id")
@@ -109,6 +115,7 @@ def _tables(source: Path, on_bad_rows: OnBadRows) -> tuple[SourceTable, SourceTa
         creators.pattern(column, "^[01]$", "unknown value|unknown values", "Allowed: 0, 1.")
     positives.known("brand_id", brands.rows["brand_id"].combine_chunks(), "brands.csv")
     positives.known("creator_id", creators.rows["creator_id"].combine_chunks(), "creators.csv")
+    positives.unique("creator_id", "brand_id")
     return brands, creators, positives
 
 
@@ -152,13 +159,21 @@ class _Feature:
     what: str
 
 
-def _features(path: Path, brands: pa.ChunkedArray, creators: pa.ChunkedArray) -> tuple[list[_Feature], list[str]]:
+def _features(path: Path, brands: SourceTable, creators: SourceTable) -> tuple[list[_Feature], list[str]]:
     arrays = _read_npz(path)
-    ids = {name: _ids(path, arrays, name) for name in ("brand_id", "creator_id_train", "creator_id_test")}
-    for name, listed in ids.items():
-        known = brands if name == "brand_id" else creators
-        if unknown := int(pc.sum(pc.invert(_is_in(listed, known))).as_py() or 0):
-            raise DataError(f"{path.name}: {name} holds {unknown:,} ids that are not in the CSV files beside it.")
+    ids, notes = {}, []
+    for name, members in _MEMBERS.items():
+        table, column = (brands, "brand_id") if name == "brand_id" else (creators, "creator_id")
+        listed = _ids(path, arrays, name)
+        known = np.asarray(_is_in(listed, table.rows[column]))
+        if not known.all():
+            said = f"{path.name}: {name} holds {(~known).sum():,} ids that are not in {table.origin.file}."
+            if table.on_bad_rows == "error":
+                raise DataError(f"{said} Take both files from one copy of the source.")
+            notes.append(f"Dropped: features without an account. {said}")
+        for member in members:
+            arrays[member] = _values(path, arrays, member, len(listed))[known]
+        ids[name] = listed.filter(pa.array(known))
     brand, train, test = ids.values()
     nobody = brand.slice(0, 0)
     place = pc.index_in(test, value_set=train)
@@ -169,15 +184,13 @@ def _features(path: Path, brands: pa.ChunkedArray, creators: pa.ChunkedArray) ->
             name="brand_images",
             brands=brand,
             creators=nobody,
-            values=_values(path, arrays, "brand_images", len(brand)),
+            values=arrays["brand_images"],
             what="image concepts of brands",
         )
     ]
-    notes = []
     for name in _BOTH:
-        of_brands = _values(path, arrays, f"brand_{name}", len(brand))
-        of_train = _values(path, arrays, f"creator_{name}_train", len(train))
-        of_test = _values(path, arrays, f"creator_{name}_test", len(test))
+        of_brands = arrays[f"brand_{name}"]
+        of_train, of_test = (arrays[f"creator_{name}_{split}"] for split in ("train", "test"))
         values = np.concatenate([of_brands, of_train, of_test[~common]])
         everyone = pa.concat_arrays([train, test.filter(pa.array(~common))])
         what = f"{name} of brands and creators"
@@ -205,7 +218,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 def _array(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
     if name not in arrays:
-        raise DataError(f'{path.name}: array "{name}" is missing. The file has: {", ".join(arrays)}.')
+        raise DataError(f'{path.name}: array "{name}" is missing. The file has: {some_of(arrays)}.')
     return arrays[name]
 
 

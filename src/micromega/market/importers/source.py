@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from micromega.errors import ConfigError, DataError
+from micromega.errors import ConfigError, DataError, some_of
 from micromega.market.checks import OnBadRows, Origin, Problem, describe, enforce
 from micromega.market.importers.cells import (
     bad_text_lists,
@@ -235,7 +235,7 @@ def read_csv(path: Path, columns: tuple[str, ...], on_bad_rows: OnBadRows) -> So
     names = file.table.column_names
     for column in columns:
         if column not in names:
-            raise DataError(f'{path.name}: column "{column}" is missing. The file has: {", ".join(names)}.')
+            raise DataError(f'{path.name}: column "{column}" is missing. The file has: {some_of(names)}.')
     notes = [f"Dropped: {file.broken}"] if file.broken else []
     if file.broken and on_bad_rows == "error":
         raise DataError(

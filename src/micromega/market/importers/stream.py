@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from micromega.errors import DataError
+from micromega.errors import DataError, some_of
 from micromega.market.checks import Problem
 from micromega.market.importers.blocks import BadRows, Block
 
@@ -177,7 +177,7 @@ def opened(path: Path) -> Any:
         raise DataError(
             f"{path.name}: there is no such file in {path.parent}. Set market.path to where the source lies."
         )
-    return pa.input_stream(path, compression="gzip" if path.suffix == ".gz" else None)
+    return pa.input_stream(path, compression="gzip" if path.suffix.lower() == ".gz" else None)
 
 
 def _last_bytes(path: Path) -> bytes:
@@ -192,7 +192,7 @@ def _check_names(path: Path, columns: tuple[str, ...], names: list[str]) -> None
     for column in columns:
         if names.count(column) != 1:
             what = "is missing" if column not in names else "appears more than once"
-            raise DataError(f'{path.name}: column "{column}" {what}. The file has: {", ".join(names)}.')
+            raise DataError(f'{path.name}: column "{column}" {what}. The file has: {some_of(names)}.')
 
 
 def unreadable(path: Path, error: Exception, encoding: str) -> DataError:

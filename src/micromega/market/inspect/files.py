@@ -1,5 +1,6 @@
 """Files that are no market yet: what they look like, which tables they could fill, and which models that unlocks."""
 
+import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -15,14 +16,13 @@ from micromega.errors import DataError
 from micromega.market import config as choices
 from micromega.market.importers.mapped import suggest_map
 from micromega.market.importers.mapped.column_map import DERIVED
-from micromega.market.importers.mapped.suggest import delimiter_of
+from micromega.market.importers.mapped.suggest import ENDINGS, delimiter_of
 from micromega.market.inspect.card import DataCard, ModelCard, TableCard, model_card
 from micromega.market.inspect.columns import column_card
 from micromega.market.inspect.needs import MODELS, lacking, parts_of_tables
 from micromega.market.schemas import SCHEMAS
 from micromega.market.storage import DESCRIPTION
 
-ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".pq")
 SAMPLE = 16 << 20
 """Bytes of a text file that are read to describe it."""
 _PACKAGE = "micromega.market.importers."
@@ -48,18 +48,21 @@ def inspect_files(path: Path) -> DataCard:
         DataError: there is no such file, or none that can be read.
     """
     files = _files(path)
-    cards, notes = [], []
+    cards, notes, sound = [], [], []
     for file in files:
-        rows, count = _sample(file)
-        if twice := [name for place, name in enumerate(rows.column_names) if name in rows.column_names[:place]]:
-            raise DataError(f'{file.name}: column "{twice[0]}" appears more than once. Rename one of them.')
-        filled = [name for name in rows.column_names if rows[name].null_count < len(rows)]
-        empty = tuple(name for name in rows.column_names if name not in filled)
-        columns = tuple(column_card(name, rows[name]) for name in filled)
-        cards.append(TableCard(name=file.name, rows=count or rows.num_rows, columns=columns, empty=empty))
-        if count or (not _is_parquet(file) and file.stat().st_size > SAMPLE):
-            notes.append(f"{file.name}: described by its first {rows.num_rows:,} rows.")
-    suggestion = suggest_map(path)
+        try:
+            card, said = _described(file)
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            notes.append(f"Left out: {error}")
+            continue
+        sound.append(file)
+        cards.append(card)
+        notes += said
+    if not sound:
+        raise DataError(f"{path}: none of its {len(files)} files can be read. {notes[0]}")
+    suggestion = suggest_map(path, sound)
     mapped = {name: _columns(spec) for name, spec in (yaml.safe_load(suggestion).get("tables") or {}).items()}
     return DataCard(
         name=path.name or str(path),
@@ -112,6 +115,8 @@ def _files(path: Path) -> list[Path]:
         if not path.name.lower().endswith(ENDINGS):
             raise DataError(f"{path.name}: neither CSV nor Parquet (known endings: {', '.join(ENDINGS)}).")
         return [path]
+    if os.path.lexists(path) and not path.is_dir():
+        raise DataError(f"{path}: neither a file nor a folder (a link to nothing, or a device).")
     if not path.is_dir():
         near = get_close_matches(path.name, [other.name for other in _listed(path.parent)], 1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
@@ -124,6 +129,26 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
+def _described(file: Path) -> tuple[TableCard, list[str]]:
+    """Describe one file, and say how much of it was read."""
+    rows, count, skipped = _sample(file)
+    if twice := [name for place, name in enumerate(rows.column_names) if name in rows.column_names[:place]]:
+        raise DataError(f'{file.name}: column "{twice[0]}" appears more than once. Rename one of them.')
+    filled = [name for name in rows.column_names if rows[name].null_count < len(rows)]
+    empty = tuple(name for name in rows.column_names if name not in filled)
+    columns = tuple(column_card(name, rows[name]) for name in filled)
+    notes = []
+    if count or (not _is_parquet(file) and file.stat().st_size > SAMPLE):
+        notes.append(f"{file.name}: described by its first {rows.num_rows:,} rows.")
+    if skipped:
+        many = "s" if skipped > 1 else ""
+        notes.append(
+            f"{file.name}: {skipped:,} row{many} without exactly {rows.num_columns} values not described. An import "
+            "names their lines."
+        )
+    return TableCard(name=file.name, rows=count or rows.num_rows, columns=columns, empty=empty), notes
+
+
 def _is_parquet(file: Path) -> bool:
     return file.name.lower().endswith((".parquet", ".pq"))
 
@@ -132,36 +157,47 @@ def _listed(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _sample(file: Path) -> tuple[pa.Table, int | None]:
-    """Rows of a file with types guessed, and the number of all rows where only some were read and it is known."""
+def _sample(file: Path) -> tuple[pa.Table, int | None, int]:
+    """Rows of a file with types guessed; the number of all rows where only some were read and it is known; broken rows.
+
+    Broken rows have another number of values than the header, and are not among the rows.
+    """
     try:
         if _is_parquet(file):
             opened = pq.ParquetFile(file)
             batch = next(opened.iter_batches(batch_size=100_000), None)
             rows = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
-            return rows, None if rows.num_rows == opened.metadata.num_rows else opened.metadata.num_rows
-        return _sample_text(file), None
+            return rows, None if rows.num_rows == opened.metadata.num_rows else opened.metadata.num_rows, 0
+        rows, skipped = _sample_text(file)
+        return rows, None, skipped
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{file.name}: not readable, or damaged ({reason}).") from error
 
 
-def _sample_text(file: Path) -> pa.Table:
+def _sample_text(file: Path) -> tuple[pa.Table, int]:
+    broken = []
+
+    def skip(row: csv.InvalidRow) -> str:
+        broken.append(row.number)
+        return "skip"
+
     with pa.input_stream(file, compression="gzip" if file.name.lower().endswith(".gz") else None) as stream:
         content = stream.read(SAMPLE)
     if not content.strip():
         raise DataError(f"{file.name}: the file is empty.")
     if len(content) == SAMPLE:
         content = content[: content.rfind(b"\n") + 1]
+        if not content:
+            raise DataError(f"{file.name}: the first line is longer than {SAMPLE:,} bytes; is it a table of rows?")
     read = csv.open_csv(
         pa.BufferReader(content),
         read_options=csv.ReadOptions(use_threads=False, block_size=len(content)),
-        parse_options=csv.ParseOptions(
-            delimiter=delimiter_of(file), newlines_in_values=True, invalid_row_handler=lambda row: "skip"
-        ),
+        parse_options=csv.ParseOptions(delimiter=delimiter_of(file), newlines_in_values=True, invalid_row_handler=skip),
         convert_options=csv.ConvertOptions(strings_can_be_null=True),
     )
-    return read.read_all()
+    rows = read.read_all()
+    return rows, len(broken)
 
 
 def _columns(spec: Mapping[str, Any]) -> list[str]:

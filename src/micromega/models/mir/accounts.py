@@ -11,7 +11,6 @@ by mentions, M creators).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from micromega.errors import DataError
-from micromega.features.text import Tokens, load_word_vectors, text_features, tokenise
 from micromega.market.market import Market
 from micromega.models.mir.config import MIRDataConfig
-from micromega.models.mir.pooling import latest_posts, pool
+from micromega.models.mir.features import numbers, view_features
+from micromega.models.mir.pooling import latest_posts
 
 Ints = NDArray[np.int64]
 
@@ -89,14 +88,14 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
     """Turn a market's tables into what the ranker reads.
 
     Args:
-        market: accounts, posts and mentions are needed.
+        market: accounts, posts and mentions are needed, and the feature arrays of `config.visual` for pictures.
         config: what stands for an account, and which accounts take part.
 
     Returns:
         Brands, candidates, positive pairs and pooled features.
 
     Raises:
-        DataError: a table is missing, or too few brands or creators remain.
+        DataError: a table or feature is missing, or too few brands or creators remain.
     """
     posts, accounts = market.table("posts", needs=("caption", "likes")), market.table("accounts", needs=("followers",))
     ids = _strings(accounts["account_id"])
@@ -133,10 +132,6 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
     views = brand_views + len(candidates)
     members = latest_posts(view, post, _recency(posts), limit=config.history, shape=(views, posts.num_rows))
     _check_views(members, brands, ids)
-    features = {
-        name: pool(values, members, weighted=config.pooling == "weighted", gamma=config.gamma)
-        for name, values in _post_features(posts, accounts, author, config).items()
-    }
     return Accounts(
         brand_ids=ids[brands],
         brand_categories=_strings(pc.fill_null(accounts["category"], ""))[brands],
@@ -145,7 +140,7 @@ def build_accounts(market: Market, config: MIRDataConfig) -> Accounts:
         pair_creator=np.searchsorted(candidates, pairs[1]),
         pair_engagement=_pair_engagement(posts, accounts, ids, author, pairs, is_brand),
         pair_view=pair_view,
-        features=features,
+        features=view_features(market, posts, accounts, author, members, config),
         members=members,
     )
 
@@ -253,49 +248,12 @@ def _recency(posts: pa.Table) -> Ints:
     return np.asarray(pc.fill_null(posts["posted_at"].cast(pa.int64()), -(2**62)).to_numpy(), dtype=np.int64)
 
 
-def _post_features(
-    posts: pa.Table, accounts: pa.Table, author: Ints, config: MIRDataConfig
-) -> dict[str, NDArray[np.float32]]:
-    """Per post: the caption's vector, and what the account and its audience look like through this post."""
-    table = load_word_vectors(Path(config.word_vectors)) if config.word_vectors else None
-    tokens = tokenise(posts["caption"])
-    text = text_features(tokens, table, config.hashed_size)
-    return {"text": text, "account": _account_features(posts, accounts, author, tokens)}
-
-
-def _account_features(posts: pa.Table, accounts: pa.Table, author: Ints, tokens: Tokens) -> NDArray[np.float32]:
-    """(P, 5): log followers of the author, log likes and comments per 1,000 followers, log words, log hashtags.
-
-    A missing number takes its column's mean, so that it says nothing.
-    """
-    followers = _numbers(accounts["followers"])[author]
-    per_thousand = 1000 / np.maximum(followers, 1)
-    columns = np.stack(
-        [
-            np.log1p(followers),
-            np.log1p(_numbers(posts["likes"]) * per_thousand),
-            np.log1p(_numbers(posts["comments"]) * per_thousand),
-            np.log1p(np.bincount(tokens.text, minlength=tokens.texts)),
-            np.log1p(_numbers(pc.list_value_length(posts["hashtags"]))),
-        ],
-        axis=1,
-    )
-    known = np.isfinite(columns)
-    mean = np.where(known, columns, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known, columns, mean).astype(np.float32)
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column as floats, null as NaN."""
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), dtype=np.float64)
-
-
 def _pair_engagement(
     posts: pa.Table, accounts: pa.Table, ids: NDArray[np.str_], author: Ints, pairs: Ints, is_brand: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Eq. 9 for each positive pair; likes alone where comments are unknown, 0 where nothing is known."""
     post, brand = _brand_mentions(posts, ids, is_brand)
-    likes, comments = _numbers(posts["likes"]), _numbers(posts["comments"])
+    likes, comments = numbers(posts["likes"]), numbers(posts["comments"])
     engagements = np.where(np.isnan(likes), 0, likes) + np.where(np.isnan(comments), 0, comments)
     key = pairs[0] * len(ids) + pairs[1]
     order = np.argsort(key)
@@ -305,6 +263,6 @@ def _pair_engagement(
     row = order[place[hit]]
     total = np.bincount(row, weights=engagements[post[hit]], minlength=len(key))
     count = np.bincount(row, minlength=len(key))
-    followers = _numbers(accounts["followers"])[pairs[1]]
+    followers = numbers(accounts["followers"])[pairs[1]]
     rate = total / np.maximum(count, 1) / np.where(followers > 0, followers, np.inf)
     return np.where(np.isfinite(rate), rate, 0).astype(np.float32)

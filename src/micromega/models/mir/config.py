@@ -16,6 +16,14 @@ class MIRDataConfig:
     brand_posts: Literal["own", "mentions"] = "own"
     """What represents a brand: its own posts, or other creators' posts that mention it (the evaluated creator left
     out)."""
+    modalities: Annotated[tuple[Literal["text", "account", "visual"], ...], Field(min_length=1, max_length=3)] = (
+        "text",
+        "account",
+    )
+    """Features that are made: captions, followers and the like, pictures. SBR and the labels' similarity use all of
+    them, the network those of model.modalities."""
+    visual: Annotated[tuple[str, ...], Field(min_length=1)] = ("image_frames",)
+    """Feature arrays of the market that make up the modality visual, side by side; of a post's frames, the mean."""
     word_vectors: str | None = None
     """GloVe text file for captions; null: none."""
     hashed_size: Annotated[int, Field(ge=0)] = 512
@@ -62,10 +70,11 @@ class MIRDataConfig:
 class MIRModelConfig:
     """The two towers and how they are trained."""
 
-    modalities: Annotated[tuple[Literal["text", "account"], ...], Field(min_length=1, max_length=2)] = (
+    modalities: Annotated[tuple[Literal["text", "account", "visual"], ...], Field(min_length=1, max_length=3)] = (
         "text",
         "account",
     )
+    """Of data.modalities; their branches meet in an element-wise product (eq. 7)."""
     hidden_size: Annotated[int, Field(ge=1)] = 256
     """d_h1 and d_h2 of eq. 7."""
     embedding_size: Annotated[int, Field(ge=1)] = 256

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromega.config.schema import plain
+from micromega.errors import ConfigError
 from micromega.models.mir import metrics
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
@@ -33,7 +34,12 @@ class MIRModule(pl.LightningModule):
         super().__init__()
         self.config = config
         missing = set(config.modalities) - set(spec.dimensions)
-        assert not missing, missing
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise ConfigError(
+                f"model.modalities has {names}, data.modalities has not: set both, for instance "
+                "'data.modalities=[text,visual]' 'model.modalities=[text,visual]'."
+            )
         self.save_hyperparameters({"config": plain(dataclasses.asdict(config)), "dimensions": dict(spec.dimensions)})
         for name in config.modalities:
             self.register_buffer(f"mean_{name}", spec.mean[name].clone())

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from micromega.errors import DataError
+from micromega.errors import DataError, some_of
 from micromega.market.checks import OnBadRows
 from micromega.market.importers.blocks import BadRows, Block, no_rows
 from micromega.market.importers.mapped.column_map import TableMap
@@ -171,7 +171,7 @@ def _parquet_blocks(path: Path, names: tuple[str, ...], bad: BadRows) -> Iterato
             present = file.schema_arrow.names
             for name in names:
                 if name not in present:
-                    raise DataError(f'{path.name}: column "{name}" is missing. The file has: {", ".join(present)}.')
+                    raise DataError(f'{path.name}: column "{name}" is missing. The file has: {some_of(present)}.')
             first = 0
             for batch in file.iter_batches(_BATCH, columns=list(names)):
                 batch.validate(full=True)

@@ -1,6 +1,7 @@
 """A first map of columns, guessed from the headers of files."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from micromega.market.importers.stream import csv_blocks, csv_header
 from micromega.market.importers.times import ISO, parse_times
 from micromega.market.schemas import DATE, SCHEMAS, TIME
 
-_ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", *PARQUET)
+ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", *PARQUET)
 _SYNONYMS = {
     "post_id": "id media_id video_id shortcode aweme_id pk",
     "account_id": "user user_id username author author_id author_name creator creator_id influencer influencer_id "
@@ -86,11 +87,12 @@ class Guess:
     """Required columns of the table that no column of the file fits."""
 
 
-def suggest_map(path: Path | str) -> str:
+def suggest_map(path: Path | str, some: Sequence[Path] = ()) -> str:
     """Write a first map of columns for a file, or for all files of a folder.
 
     Args:
         path: CSV or Parquet file, or a folder of such.
+        some: those of the folder's files that shall be in the map; all by default.
 
     Returns:
         YAML text, to be put beside the files and corrected by hand.
@@ -99,7 +101,7 @@ def suggest_map(path: Path | str) -> str:
         DataError: there is no such file, or it is unreadable.
     """
     place = Path(path)
-    files = sorted(file for file in place.iterdir() if _is_table(file)) if place.is_dir() else [place]
+    files = list(some) or (sorted(filter(_is_table, place.iterdir())) if place.is_dir() else [place])
     if not files:
         raise DataError(f"{place}: there is no CSV or Parquet file in this folder.")
     name = place.name if place.is_dir() else place.name.split(".")[0]
@@ -225,7 +227,7 @@ def _time_form(file: Path, guess: Guess, column: str) -> str:
 
 
 def _is_table(file: Path) -> bool:
-    return file.is_file() and file.name.lower().endswith(_ENDINGS)
+    return file.is_file() and file.name.lower().endswith(ENDINGS)
 
 
 def _scalar(text: str) -> str:

@@ -11,7 +11,7 @@ _MISSING = r"(?i)^(na|n/a|#n/a|nan|nat|null|none|-|<na>)?$"
 _TRUE, _FALSE = ("true", "yes", "y", "t", "1", "1.0"), ("false", "no", "n", "f", "0", "0.0")
 _RULES = {
     COUNT: "Counts are whole numbers such as 1234, 1,234 or 1.2K.",
-    REAL: 'Numbers look like 12.5. If your file has decimal commas, add decimal: "," to the table in your map.',
+    REAL: 'Numbers look like 12.5; if your file has decimal commas (12,5), add decimal: "," to the table in your map.',
     FLAG: "Allowed: true, false, yes, no, 1, 0.",
     TIME: "Times look like 2024-05-31 or 2024-05-31T12:00:00Z. Name another form in your map, for instance "
     'times: {posted_at: "%d/%m/%Y"}.',
@@ -33,7 +33,7 @@ def read_values(
         column: what it is to be.
         trim: remove white space around texts (ids).
         form: of times, see `parse_times`.
-        decimal: sign before the fraction.
+        decimal: sign before the fraction; with a comma, points part thousands.
         separator: between the elements of a list; empty: commas, semicolons, bars or blanks, brackets and quotation
             marks ignored.
 
@@ -46,10 +46,12 @@ def read_values(
     if column.type == TEXTS:
         return _lists(texts, separator)
     cells = pc.utf8_trim_whitespace(texts)
+    if column.type in {COUNT, REAL} and decimal == ",":
+        cells = _with_points(cells)
     if column.type == COUNT:
         return _counts(cells)
     if column.type == REAL:
-        return _reals(cells, decimal)
+        return _reals(cells, grouped_alone=decimal == ",")
     if column.type == FLAG:
         return _flags(cells)
     times = parse_times(cells, form)
@@ -79,12 +81,18 @@ def _counts(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.coalesce(plain, parse_short_counts(_only(cells, r"^[0-9]{1,6}(\.[0-9]{1,6})?[KkMmBb]$")))
 
 
-def _reals(cells: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
-    if decimal == ",":
-        swapped = pc.replace_substring_regex(cells, r"\.([0-9]{3})", r"\1")
-        cells = pc.replace_substring(swapped, ",", ".")
+def _with_points(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers with decimal commas as those with decimal points: points and commas change places."""
+    for old, new in ((",", "\x00"), (".", ","), ("\x00", ".")):
+        cells = pc.replace_substring(cells, old, new)
+    return cells
+
+
+def _reals(cells: pa.ChunkedArray, *, grouped_alone: bool) -> pa.ChunkedArray:
+    """Read real numbers; without a fraction, 1,234 is one only if the map says which sign parts thousands."""
+    fraction = r"(\.[0-9]+)?" if grouped_alone else r"\.[0-9]+"
     plain = _only(cells, r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
-    grouped = pc.replace_substring(_only(cells, r"^[+-]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]+$"), ",", "")
+    grouped = pc.replace_substring(_only(cells, rf"^[+-]?[0-9]{{1,3}}(,[0-9]{{3}})+{fraction}$"), ",", "")
     return pc.utf8_ltrim(pc.coalesce(plain, grouped), "+").cast(REAL)
 
 

@@ -1,0 +1,194 @@
+"""Key frames, length and scene cuts of a picture or video file, in one pass over its frames (PyAV)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromega.errors import MissingExtraError
+from micromega.features.extractor import MediaError
+from micromega.features.scenes import WIDTH, SceneDetection, SceneSettings
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+SHORTER_SIDE = 512
+"""Key frames are kept at this shorter side at most, pixels: twice what networks read, and a minute of 4K fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """What the picture side of a media file is reduced to.
+
+    Attributes:
+        frames: (F, H, W, 3) uint8 key frames, red, green, blue, upright; F ≥ 1.
+        times_s: (F,) their times from the first frame on, seconds.
+        duration_s: length of the video, seconds; 0 for a picture.
+        cuts_s: (K,) times of scene cuts, seconds; empty where none were looked for.
+    """
+
+    frames: NDArray[np.uint8]
+    times_s: NDArray[np.float64]
+    duration_s: float
+    cuts_s: NDArray[np.float64]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["InputContainer"]:
+    """Open a media file; what the decoder complains of becomes a `MediaError` that names the file."""
+    try:
+        import av  # noqa: PLC0415  (heavy, and optional)
+    except ImportError:
+        msg = "Reading media needs PyAV. Install it: pip install 'micromega[features]'."
+        raise MissingExtraError(msg) from None
+    if not path.is_file():
+        msg = f"{path}: there is no such media file. Correct media_path in the posts table, or drop it there."
+        raise MediaError(msg)
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            yield container
+    except (av.FFmpegError, av.error.EOFError) as error:
+        msg = f"{path}: cannot be decoded ({error.strerror}). Get the file again, or drop its media_path."
+        raise MediaError(msg) from None
+
+
+def on_one_thread(path: Path, stream: "VideoStream | AudioStream") -> None:
+    """Decode a stream on one thread, since work is shared out by file.
+
+    Raises:
+        MediaError: its codec is unknown.
+    """
+    codec = getattr(stream, "codec_context", None)  # None where the codec is unknown, whatever the stubs say
+    if codec is None:
+        msg = f"{path}: cannot be decoded (unknown {stream.type} codec). Convert the file, or drop its media_path."
+        raise MediaError(msg)
+    codec.thread_count = 1
+
+
+def read_clip(
+    path: Path, *, interval_s: float = 5.0, scenes: SceneSettings | None = None, longest_s: float = 600.0
+) -> Clip | None:
+    """Decode a picture or video: one key frame every few seconds, its length and its cuts.
+
+    Args:
+        path: the file.
+        interval_s: time between key frames, seconds (Tian et al. 2022, Web Appendix E: five); the first frame is one.
+        scenes: how cuts are looked for; None: not at all.
+        longest_s: longer videos are refused, seconds.
+
+    Returns:
+        The clip; None if the file has no pictures (sound alone).
+
+    Raises:
+        MediaError: the file cannot be decoded, breaks off, or is too long.
+    """
+    with opened(path) as container:
+        if not container.streams.video:
+            return None
+        stream = container.streams.video[0]
+        on_one_thread(path, stream)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(30)
+        detection = SceneDetection(scenes, rate) if scenes is not None else None
+        large, small = _Scaler("rgb24"), _Scaler("bgr24")
+        kept: list[NDArray[np.uint8]] = []
+        times: list[float] = []
+        end = 0.0
+        for frame, pts, base in _timed(container, stream, rate):
+            time = float(pts * base)
+            end = max(end, time + float(frame.duration * base if frame.duration else 1 / rate))
+            if end > longest_s:
+                msg = f"{path}: the video is longer than {longest_s:g} s. Raise longest_s to take it in."
+                raise MediaError(msg)
+            if time >= len(kept) * interval_s - 1e-6:
+                kept.append(_upright(large, frame, kept[0].shape if kept else None))
+                times.append(time)
+            if detection is not None:
+                detection.see(_small(small, frame), pts, base)
+        picture = _is_picture(container)
+        _require_whole(path, kept, end, stream)
+    return Clip(
+        frames=np.stack(kept),
+        times_s=np.array(times),
+        duration_s=0.0 if picture else end,
+        cuts_s=detection.cuts() if detection is not None and not picture else np.zeros(0),
+    )
+
+
+def _timed(
+    container: "InputContainer", stream: "VideoStream", rate: Fraction
+) -> Iterator[tuple["VideoFrame", int, Fraction]]:
+    """Decode frames with their times from the first frame on; frames without a time follow at the frame rate."""
+    first: int | None = None
+    for number, frame in enumerate(container.decode(stream)):
+        if frame.pts is None or frame.time_base is None:
+            yield frame, number, 1 / rate
+            continue
+        first = frame.pts if first is None else first
+        yield frame, max(frame.pts - first, 0), frame.time_base
+
+
+class _Scaler:
+    """Converts frames to arrays. One for each kind of array: a scaler keeps its tables while sizes stay the same."""
+
+    def __init__(self, layout: str) -> None:
+        from av.video.reformatter import VideoReformatter  # noqa: PLC0415  (`opened` has seen to it)
+
+        self._reformatter, self._layout = VideoReformatter(), layout
+
+    def __call__(self, frame: "VideoFrame", height: int, width: int) -> NDArray[np.uint8]:
+        """Scale a frame to (height, width, 3)."""
+        scaled = self._reformatter.reformat(frame, width, height, self._layout, interpolation="AREA", threads=1)
+        pixels: NDArray[Any] = scaled.to_ndarray()
+        return pixels
+
+
+def _upright(scale: _Scaler, frame: "VideoFrame", shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    """Shrink a frame if it is large, and turn it as its metadata say; `shape` is that of the frames before it."""
+    turns = round(frame.rotation / 90) % 4  # counter-clockwise
+    shrink = min(1.0, SHORTER_SIDE / min(frame.width, frame.height))
+    height, width = max(1, round(frame.height * shrink)), max(1, round(frame.width * shrink))
+    if shape is not None:  # a stream that changes its size midway
+        height, width = (shape[1], shape[0]) if turns % 2 else (shape[0], shape[1])
+    return np.ascontiguousarray(np.rot90(scale(frame, height, width), turns))
+
+
+def _small(scale: _Scaler, frame: "VideoFrame") -> NDArray[np.uint8]:
+    """Shrink a frame for scene detection: (H, W, 3) blue, green, red."""
+    width = min(WIDTH, frame.width)
+    return scale(frame, max(1, round(frame.height * width / frame.width)), width)
+
+
+def _is_picture(container: "InputContainer") -> bool:
+    """Tell a still picture from a video of one frame: by the container, which for pictures is called after a codec."""
+    return any(name == "image2" or name.endswith("_pipe") for name in container.format.name.split(","))
+
+
+def _require_whole(path: Path, kept: list[NDArray[np.uint8]], end: float, stream: "VideoStream") -> None:
+    """Refuse a video that ends before its own header says (a broken download), or that never begins."""
+    if not kept:
+        msg = f"{path}: holds no frame that can be decoded. Get the file again, or drop its media_path."
+        raise MediaError(msg)
+    announced = _announced(stream)
+    if end < 0.9 * announced - 1:
+        msg = f"{path}: breaks off after {end:.1f} of {announced:.1f} s. Get the file again, or drop its media_path."
+        raise MediaError(msg)
+
+
+def _announced(stream: "VideoStream") -> float:
+    """Length that the file's header states, seconds; 0 if it states none."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    parts = stream.metadata.get("DURATION", "").split(":")  # Matroska and WebM: 00:00:10.000000000
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        return 0.0
+    return hours * 3600 + minutes * 60 + seconds
