@@ -120,7 +120,12 @@ def describe(table: pa.Table, problem: Problem, origin: Origin) -> str:
     """Say which rows break a rule: file, column, count, first rows and values."""
     rows = np.flatnonzero(problem.bad)
     shown = rows[:_SHOWN]
-    values = ", ".join(_short(value) for value in table.column(problem.column).take(pa.array(shown)).to_pylist())
+    found = table.column(problem.column).take(pa.array(shown))
+    try:
+        listed = found.to_pylist()
+    except OverflowError:  # years that Python's calendar does not have
+        listed = found.cast(pa.string()).to_pylist()
+    values = ", ".join(map(_short, listed))
     singular, plural = problem.what.split("|")
     word = origin.word + ("s" if len(rows) > 1 else "")
     numbers = ", ".join(str(number) for number in origin.numbers[shown])

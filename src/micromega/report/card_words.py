@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from micromega.market.inspect import ColumnCard, DataCard, Histogram, ModelCard
+from micromega.market.inspect import ColumnCard, DataCard, Histogram, ModelCard, TableCard
 from micromega.report.words import NONE, day, number, percent, plural
 
 SEVERITY: Mapping[str, tuple[str, str]] = {
@@ -26,7 +26,8 @@ def verdict(card: DataCard) -> str:
     """The card in two sentences."""
     sizes = [plural(table.rows, *_nouns(table.name)) for table in card.tables if table.name in ("accounts", "posts")]
     if not sizes:
-        sizes = [plural(sum(table.rows for table in card.tables), "row")]
+        more = "" if all(table.whole for table in card.tables) else "more than "
+        sizes = [more + plural(sum(table.rows for table in card.tables), "row")]
     span = ""
     if card.first is not None and card.last is not None:
         span = f", {day(card.first)} to {day(card.last)}" if card.first != card.last else f", all of {day(card.first)}"
@@ -34,7 +35,19 @@ def verdict(card: DataCard) -> str:
     when = "" if card.kind == "market" else " after an import by the column map below"
     share = f"{able} of {len(card.models)} models".replace(" ", "\N{NO-BREAK SPACE}")
     runs = f"{share} can run{when}" if able else f"No model can run{when}"
+    if card.kind == "files" and not card.suggestion:
+        runs = "No model can run: no column has a name that says what it is, so write a column map by hand"
     return f"{' and '.join(sizes)}{span}. {runs}."
+
+
+def rows(table: TableCard) -> str:
+    """How many rows a table has, or how many of a file are described.
+
+    Example:
+        >>> rows(TableCard(name="x.csv", rows=1200, columns=(), whole=False))
+        'the first 1,200 rows'
+    """
+    return plural(table.rows, "row") if table.whole else f"the first {plural(table.rows, 'row')}"
 
 
 def badge(card: DataCard) -> tuple[str, str, str]:

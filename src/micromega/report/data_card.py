@@ -42,6 +42,7 @@ def render(card: DataCard) -> str:
         percent=words.percent,
         plural=words.plural,
         shorten=words.shorten,
+        rows=card_words.rows,
         value=card_words.value,
         values=card_words.values,
         missing=card_words.missing,

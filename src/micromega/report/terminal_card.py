@@ -8,7 +8,7 @@ from rich.text import Text
 
 from micromega.market.inspect import ColumnCard, DataCard, Finding, Histogram, ModelCard, TableCard
 from micromega.report import card_words
-from micromega.report.words import plural, shorten
+from micromega.report.words import shorten
 
 _STYLE = {"good": "green", "fair": "yellow", "bad": "red", "off": "dim"}
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -91,7 +91,7 @@ def _table(table: TableCard) -> RenderableType:
         grid.add_row(
             _text(column.name), column.kind, _text(gone, "yellow"), _text(_content(column)), Text(picture)
         )  # fmt: skip
-    parts: list[RenderableType] = [_text(f"{table.name}  {plural(table.rows, 'row')}", "bold"), Padding(grid, (0, 2))]
+    parts: list[RenderableType] = [_text(f"{table.name}  {card_words.rows(table)}", "bold"), Padding(grid, (0, 2))]
     if table.empty:
         parts.append(Padding(_text(f"empty: {', '.join(table.empty)}", "dim"), (0, 2)))
     return Group(*parts)

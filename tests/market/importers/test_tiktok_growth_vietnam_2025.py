@@ -65,7 +65,7 @@ def test_small_source_by_hand(tmp_path):
             "crawl2",
             "2025-06-06 10",
             "2025-05-29 10",
-            '"vid_scrapeTime" holds 1 crawl within a day of the first (line 2',
+            '"vid_scrapeTime" holds 1 crawl on the day of the first (line 2',
         ),
         ("crawl2", P1, "9" * 16, '"video_id" holds 1 id that is not known (line 2: 9999'),
         ("crawl2", f"{P1},{A}", f"{P1},?", '"creator_id" holds 1 malformed id (line 2: ?)'),
@@ -80,6 +80,20 @@ def test_bad_cells_are_named_and_can_be_dropped(tmp_path, file, old, new, words)
     assert words in str(caught.value)
     market = VIETNAM.read(folder, tmp_path / "market", on_bad_rows="drop")
     assert any(words in note for note in market.notes)
+
+
+def test_crawls_that_round_to_one_day_of_the_age_are_named(tmp_path):
+    """0.4 and 1.4 days are both day 1, although more than a day lies between them."""
+    first, second = VIETNAM.files["crawl1.csv.gz"], VIETNAM.files["crawl2.csv.gz"]
+    folder = VIETNAM.write(
+        tmp_path / "source",
+        crawl1=first.replace("2025-05-29 08:00:00", "2025-05-21 18:00:00", 1),
+        crawl2=second.replace("2025-06-06 10:00:00", "2025-05-22 19:00:00", 1),
+    )
+    with pytest.raises(DataError, match=r"crawl2.*1 crawl on the day of the first \(line 2"):
+        VIETNAM.read(folder, tmp_path / "market")
+    market = VIETNAM.read(folder, tmp_path / "market", on_bad_rows="drop")
+    assert [row["day"] for row in market.table("views").to_pylist() if row["post_id"] == P1] == [1]
 
 
 def count(text):

@@ -128,3 +128,20 @@ def test_odd_columns_of_files_are_described_too(values):
     card = column_card("x", pa.chunked_array([values]))
     assert card.rows == len(values)
     assert card.high is None or math.isfinite(card.high)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1, 2_001, None], pa.timestamp("ns")),  # nanoseconds, as pandas writes them
+        pa.array([-(10**17), 10**17, 0], pa.timestamp("us")),  # years that no calendar of Python has
+        pa.array([2**31 - 1, -(2**31)], pa.date32()),
+        pa.array([1_700_000_000_000_000, 1_700_000_000_000_001], pa.timestamp("us")),
+        pa.array([1e308, -1e308]),
+        pa.array([1.0, 1.0 + 2**-52]),
+    ],
+)
+def test_values_at_the_edge_of_what_numbers_hold(values):
+    card = column_card("x", pa.chunked_array([values]))
+    assert card.low is not None
+    assert card.low <= card.high

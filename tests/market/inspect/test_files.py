@@ -13,6 +13,7 @@ from micromega.market.inspect import files as module
 from micromega.market.inspect import inspect_files, inspect_market, is_market
 from micromega.market.inspect.files import derived
 from micromega.market.inspect.needs import MODELS, lacking, parts_of, parts_of_tables
+from micromega.report.card_words import verdict
 from micromega.report.data_card import render
 
 POSTS = """id,author,caption,likes,date,views,followers
@@ -102,11 +103,22 @@ def test_what_is_missing_is_said(tmp_path):
     assert "No column names brands" in notes
 
 
+def test_no_model_is_promised_while_required_columns_are_missing(tmp_path):
+    (tmp_path / "my.csv").write_text("video_id,views\n1,5\n")  # views.day is missing: the map would be refused
+    card = inspect_files(tmp_path / "my.csv")
+    assert not card.ready
+    growth = next(model for model in card.models if model.name == "growth")
+    assert growth.lacks[0].parts == ("views.day",)
+    (tmp_path / "my.csv").write_text("video_id,day,views\n1,1,5\n")
+    assert "growth" in {model.name for model in inspect_files(tmp_path / "my.csv").ready}
+
+
 def test_nothing_fits(tmp_path):
     (tmp_path / "my.csv").write_text("q,z\n1,2\n")
     card = inspect_files(tmp_path / "my.csv")
     assert card.models == ()
     assert card.suggestion == ""
+    assert verdict(card).startswith("1 row. No model can run: no column has a name that says what it is")
     assert isinstance(render(card), str)
 
 
@@ -118,6 +130,17 @@ def test_large_files_are_described_by_their_beginning(tmp_path, monkeypatch):
     assert 100 < card.tables[0].rows < 200
     assert columns(card)["likes"].low == 0
     assert f"described by its first {card.tables[0].rows} rows" in " ".join(card.notes)
+    assert verdict(card).startswith(f"more than {card.tables[0].rows} rows.")
+    assert f"the first {card.tables[0].rows} rows" in render(card)
+
+
+def test_what_is_large_is_seen_behind_the_compression(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SAMPLE", 2_000)
+    (tmp_path / "my.csv.gz").write_bytes(gzip.compress(b"id,author,likes\n" + b"1,ann,5\n" * 1_000))
+    assert (tmp_path / "my.csv.gz").stat().st_size < 2_000
+    card = inspect_files(tmp_path / "my.csv.gz")
+    assert not card.tables[0].whole
+    assert "described by its first" in " ".join(card.notes)
 
 
 def test_rows_that_are_not_described_are_counted(tmp_path):

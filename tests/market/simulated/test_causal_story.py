@@ -142,11 +142,9 @@ def test_challenges_have_one_kind_and_topic_each(tiktok):
     assert tuple(sponsored.count(kind) for kind in ("s-shaped", "linear", "concave")) == SPONSORED_KINDS
     kind_of = {row["hashtag"]: row["kind"] for row in hashtags}
     of_brands = {row["hashtag"] for row in hashtags if row["sponsored"]}
-    words = {"s-shaped": "special effects", "linear": "self-expression", "concave": "product demonstration"}
     posts, kinds = tiktok.table("posts").to_pylist(), tiktok.truth("posts")["kind"].to_pylist()
     for row, kind in zip(posts[::7], kinds[::7], strict=True):
         assert kind_of[row["hashtag"]] == kind
-        assert row["content_type"] == words[kind]
         assert (row["hashtag"] in row["hashtags"]) or not row["hashtags"]
         assert len(set(row["hashtags"])) == len(row["hashtags"])
         assert row["trending_hashtags"] <= len(row["hashtags"])
@@ -217,3 +215,14 @@ def test_parts_can_be_left_out_without_changing_the_others():
     ids = set(whole.table("posts")["post_id"].to_pylist())
     for name in whole.feature_names:
         assert set(whole.features(name).ids.to_pylist()) <= ids
+
+
+def test_hearts_are_those_of_a_crawl_after_the_posts(tiktok):
+    posts, accounts = tiktok.table("posts"), tiktok.table("accounts")
+    of_posts: dict[str, list[tuple[float, int]]] = {}
+    for row in posts.select(["account_id", "past_hearts", "likes"]).to_pylist():
+        of_posts.setdefault(row["account_id"], []).append((row["past_hearts"], row["likes"]))
+    for row in accounts.to_pylist():
+        mine = of_posts[row["account_id"]]
+        before = row["videos"] - len(mine)
+        assert row["hearts"] == round(mine[0][0] * before) + sum(likes for _, likes in mine)

@@ -14,7 +14,7 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     names: dict[str, object] = {}
     exec(block, names)
-    assert capsys.readouterr().out.startswith("672 ['kind', 'content_type', 'log_followers'")
+    assert capsys.readouterr().out.startswith("672 ['kind', 'description', 'log_followers'")
     market = names["market"]
     section = PAGE.split("## The truth")[1].split("##")[0]
     listed = {

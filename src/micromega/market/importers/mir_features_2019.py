@@ -25,13 +25,13 @@ from micromega.market.write import MarketWriter
 FILES = ("brands.csv", "creators.csv", "positives.csv", "features.npz")
 _ID = r"^[0-9a-f]{12}$"
 _BOTH = ("topics", "hashtags")
+"""Features of brands and creators; those of creators come in two lists, one per split."""
 _MEMBERS = {
     "brand_id": ("brand_images", "brand_topics", "brand_hashtags"),
     "creator_id_train": ("creator_topics_train", "creator_hashtags_train"),
     "creator_id_test": ("creator_topics_test", "creator_hashtags_test"),
 }
 """Arrays of ids in features.npz -> arrays with a row for each of them."""
-"""Features of brands and creators; those of creators come in two lists, one per split."""
 
 
 def build(config: MirFeatures2019, cache: Path) -> Market:

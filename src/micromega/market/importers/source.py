@@ -18,6 +18,7 @@ from micromega.market.importers.cells import (
     parse_lists,
     parse_short_counts,
     python_value,
+    repeats,
 )
 from micromega.market.importers.csv_file import read_csv_file
 from micromega.market.importers.times import parse_times
@@ -159,10 +160,7 @@ class SourceTable:
             texts = rows.column(columns[0])
             for column in columns[1:]:
                 texts = pc.binary_join_element_wise(texts, rows.column(column), "\x1f")
-            codes = np.asarray(texts.combine_chunks().dictionary_encode().indices)
-            bad = np.ones(len(codes), dtype=bool)
-            bad[np.unique(codes, return_index=True)[1]] = False
-            return bad
+            return repeats(texts)
 
         rule = f"Each {' + '.join(columns)} appears once."
         self.require_rows(columns[-1], "repeated key|repeated keys", rule, repeated)

@@ -120,15 +120,17 @@ def _crawl(path: Path, on_bad_rows: OnBadRows) -> SourceTable:
 
 
 def _check_later(first: SourceTable, second: SourceTable) -> None:
-    ids, times = first.rows["video_id"].combine_chunks(), first.times("vid_scrapeTime", _CLOCK)
+    def days(table: pa.Table) -> pa.ChunkedArray:
+        return _days(*(parse_times(table[column], _CLOCK) for column in ("vid_scrapeTime", "vid_postTime")))
+
+    ids, before = first.rows["video_id"].combine_chunks(), days(first.rows)
 
     def too_early(table: pa.Table) -> pa.ChunkedArray:
-        before = times.take(pc.index_in(table["video_id"], ids))
-        gap = pc.subtract(parse_times(table["vid_scrapeTime"], _CLOCK), before)
-        return pc.less(gap.cast(pa.int64()), int(_DAY_S * 1e6))
+        return pc.less_equal(days(table), before.take(pc.index_in(table["video_id"], ids)))
 
-    what = "crawl within a day of the first|crawls within a day of the first"
-    second.require_rows("vid_scrapeTime", what, "The second crawl is at least one day after the first.", too_early)
+    what = "crawl on the day of the first|crawls on the day of the first"
+    rule = "At the second crawl the video is at least one day (rounded) older than at the first."
+    second.require_rows("vid_scrapeTime", what, rule, too_early)
 
 
 def _values(rows: SourceTable) -> pa.Table:
@@ -187,7 +189,12 @@ def _accounts(crawls: pa.Table) -> pa.Table:
 
 def _views(crawls: pa.Table) -> pa.Table:
     seen = crawls.filter(pc.is_valid(crawls["impressions"]))
-    seconds = pc.divide(pc.subtract(seen["seen_at"], seen["posted_at"]).cast(COUNT).cast(REAL), 1e6)
-    days = pc.max_element_wise(pc.round(pc.divide(seconds, _DAY_S)).cast(COUNT), 1)
+    days = _days(seen["seen_at"], seen["posted_at"])
     views = pa.table({"post_id": seen["post_id"], "day": days, "impressions": seen["impressions"]})
     return views.sort_by([("post_id", "ascending"), ("day", "ascending")])
+
+
+def _days(seen_at: pa.ChunkedArray, posted_at: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Age in days, rounded, at least 1."""
+    seconds = pc.divide(pc.subtract(seen_at, posted_at).cast(COUNT).cast(REAL), 1e6)
+    return pc.max_element_wise(pc.round(pc.divide(seconds, _DAY_S)).cast(COUNT), 1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from micromega.market.inspect.columns import ColumnCard, column_card, kind_of, numbers_of
+from micromega.market.inspect.columns import ColumnCard, column_card, day_of, kind_of, numbers_of
 from micromega.market.inspect.enough import usable
 from micromega.market.inspect.finding import SEVERITIES, Finding
 from micromega.market.inspect.habits import habits
@@ -25,15 +25,17 @@ class TableCard:
 
     Attributes:
         name: of the table or file.
-        rows: number of them.
+        rows: number of them, as far as read.
         columns: those that hold something.
         empty: names of columns that hold nothing.
+        whole: all rows are counted; of a large text file only the first ones are.
     """
 
     name: str
     rows: int
     columns: tuple[ColumnCard, ...]
     empty: tuple[str, ...] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,4 +239,4 @@ def _span(market: Market) -> tuple[dt.date | None, dt.date | None]:
                 days += [int(found.min()) // unit, int(found.max()) // unit]
     if not days:
         return None, None
-    return tuple(dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in (min(days), max(days)))  # type: ignore[return-value]
+    return day_of(min(days)), day_of(max(days))

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+_EPOCH = dt.date(1970, 1, 1).toordinal()
+_DAY_US = 86_400_000_000
 Kind = Literal["count", "number", "time", "day", "yes/no", "text", "list", "other"]
 BINS = 24
 BINS_PER_DECADE = 4  # more would leave gaps between small counts
@@ -122,7 +124,7 @@ def numbers_of(values: pa.ChunkedArray) -> NDArray[Any]:
     """Numbers, days and times as numpy: int64 where exact (times in microseconds, days as such), else float64."""
     kinds = pa.types
     if kinds.is_timestamp(values.type):
-        values = values.cast(pa.timestamp("us", tz=values.type.tz)).cast(pa.int64())
+        values = values.cast(pa.timestamp("us", tz=values.type.tz), safe=False).cast(pa.int64())
     elif kinds.is_date(values.type):
         values = values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
     elif kinds.is_integer(values.type) and values.type != pa.uint64():
@@ -141,11 +143,13 @@ def histogram(values: NDArray[Any], *, counts: bool) -> Histogram | None:
         counts: whether they are counts, which are drawn on a log scale from 100 up.
 
     Returns:
-        The histogram; None for fewer than two different values.
+        The histogram; None for fewer than two different values, and where floating point cannot part the range.
     """
     if not len(values) or values.min() == values.max():
         return None
     low, high = float(values.min()), float(values.max())
+    if not 2 * BINS * np.spacing(max(abs(low), abs(high))) < high - low < math.inf:
+        return None
     positive = values[values > 0]
     heavy = low >= 0 and len(positive) > 0 and high > 50 * max(float(np.median(positive)), 1e-300)
     first = float(positive.min()) if len(positive) else high
@@ -182,10 +186,14 @@ def _ranged(
 
 def _value(value: Any, kind: Kind) -> float | dt.date:
     if kind == "time":
-        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(value))
-    if kind == "day":
-        return dt.date(1970, 1, 1) + dt.timedelta(days=int(value))
-    return float(value)
+        day, rest = divmod(int(value), _DAY_US)
+        return dt.datetime.combine(day_of(day), dt.time(), dt.UTC) + dt.timedelta(microseconds=rest)
+    return day_of(int(value)) if kind == "day" else float(value)
+
+
+def day_of(days: int) -> dt.date:
+    """Day by its number, 0 being 1 January 1970; days before the year 1 or after 9999 as the first or last of them."""
+    return dt.date.fromordinal(min(max(days + _EPOCH, 1), dt.date.max.toordinal()))
 
 
 def _integers(values: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from micromega.market.importers.mapped.column_map import DERIVED
 from micromega.market.importers.mapped.suggest import ENDINGS, delimiter_of
 from micromega.market.inspect.card import DataCard, ModelCard, TableCard, model_card
 from micromega.market.inspect.columns import column_card
-from micromega.market.inspect.needs import MODELS, lacking, parts_of_tables
+from micromega.market.inspect.needs import MODELS, Lack, lacking, parts_of_tables
 from micromega.market.schemas import SCHEMAS
 from micromega.market.storage import DESCRIPTION
 
@@ -68,8 +68,8 @@ def inspect_files(path: Path) -> DataCard:
         name=path.name or str(path),
         kind="files",
         tables=tuple(cards),
-        models=tuple(_models(derived(mapped))) if mapped else (),
-        notes=(*_known_sources(path, files), *_unmapped(mapped), *notes),
+        models=tuple(_models(derived(mapped), tuple(_unmapped(mapped)))) if mapped else (),
+        notes=(*_known_sources(path, files), *_advice(mapped), *notes),
         suggestion=suggestion if mapped else "",
     )
 
@@ -138,7 +138,7 @@ def _described(file: Path) -> tuple[TableCard, list[str]]:
     empty = tuple(name for name in rows.column_names if name not in filled)
     columns = tuple(column_card(name, rows[name]) for name in filled)
     notes = []
-    if count or (not _is_parquet(file) and file.stat().st_size > SAMPLE):
+    if count is None or count > rows.num_rows:
         notes.append(f"{file.name}: described by its first {rows.num_rows:,} rows.")
     if skipped:
         many = "s" if skipped > 1 else ""
@@ -146,7 +146,8 @@ def _described(file: Path) -> tuple[TableCard, list[str]]:
             f"{file.name}: {skipped:,} row{many} without exactly {rows.num_columns} values not described. An import "
             "names their lines."
         )
-    return TableCard(name=file.name, rows=count or rows.num_rows, columns=columns, empty=empty), notes
+    total = rows.num_rows if count is None else count
+    return TableCard(name=file.name, rows=total, columns=columns, empty=empty, whole=count is not None), notes
 
 
 def _is_parquet(file: Path) -> bool:
@@ -158,24 +159,25 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _sample(file: Path) -> tuple[pa.Table, int | None, int]:
-    """Rows of a file with types guessed; the number of all rows where only some were read and it is known; broken rows.
+    """Read the first rows of a file with types guessed.
 
-    Broken rows have another number of values than the header, and are not among the rows.
+    Returns:
+        The rows; how many the file has, None if that is not known; and how many of those read have another number of
+        values than the header, which are not among the rows.
     """
     try:
         if _is_parquet(file):
             opened = pq.ParquetFile(file)
             batch = next(opened.iter_batches(batch_size=100_000), None)
             rows = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
-            return rows, None if rows.num_rows == opened.metadata.num_rows else opened.metadata.num_rows, 0
-        rows, skipped = _sample_text(file)
-        return rows, None, skipped
+            return rows, opened.metadata.num_rows, 0
+        return _sample_text(file)
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{file.name}: not readable, or damaged ({reason}).") from error
 
 
-def _sample_text(file: Path) -> tuple[pa.Table, int]:
+def _sample_text(file: Path) -> tuple[pa.Table, int | None, int]:
     broken = []
 
     def skip(row: csv.InvalidRow) -> str:
@@ -184,9 +186,10 @@ def _sample_text(file: Path) -> tuple[pa.Table, int]:
 
     with pa.input_stream(file, compression="gzip" if file.name.lower().endswith(".gz") else None) as stream:
         content = stream.read(SAMPLE)
+        whole = not stream.read(1)
     if not content.strip():
         raise DataError(f"{file.name}: the file is empty.")
-    if len(content) == SAMPLE:
+    if not whole:
         content = content[: content.rfind(b"\n") + 1]
         if not content:
             raise DataError(f"{file.name}: the first line is longer than {SAMPLE:,} bytes; is it a table of rows?")
@@ -197,7 +200,7 @@ def _sample_text(file: Path) -> tuple[pa.Table, int]:
         convert_options=csv.ConvertOptions(strings_can_be_null=True),
     )
     rows = read.read_all()
-    return rows, len(broken)
+    return rows, rows.num_rows if whole else None, len(broken)
 
 
 def _columns(spec: Mapping[str, Any]) -> list[str]:
@@ -205,11 +208,19 @@ def _columns(spec: Mapping[str, Any]) -> list[str]:
 
 
 def _unmapped(mapped: Mapping[str, Iterable[str]]) -> Iterable[str]:
-    """Required columns that the map still lacks."""
+    """Required columns that the map still lacks: table.column."""
     for table, columns in mapped.items():
         for name, column in SCHEMAS[table].columns.items():
             if column.required and name not in columns and name not in DERIVED.get(table, ()):
-                yield f"No column looks like {table}.{name} ({column.doc}), which is required: name it in the map."
+                yield f"{table}.{name}"
+
+
+def _advice(mapped: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    """What is to be done to the map."""
+    for part in _unmapped(mapped):
+        table, name = part.split(".")
+        doc = SCHEMAS[table].columns[name].doc
+        yield f"No column looks like {part} ({doc}), which is required: name it in the map."
     if "posts" in mapped and "mentions" not in derived(mapped):
         yield (
             "No column names brands: map posts.brand_id, or a file of accounts with their kind, and who worked with "
@@ -217,10 +228,14 @@ def _unmapped(mapped: Mapping[str, Iterable[str]]) -> Iterable[str]:
         )
 
 
-def _models(tables: Mapping[str, Iterable[str]]) -> Iterable[ModelCard]:
+def _models(tables: Mapping[str, Iterable[str]], unmapped: tuple[str, ...]) -> Iterable[ModelCard]:
+    """Which models an import unlocks; none before the map names all required columns."""
     parts = parts_of_tables(tables)
     for model in MODELS:
         lacks = lacking(model.needs, parts)
+        if unmapped and not lacks:
+            remedy = "Without them nothing is imported: name them in the map."
+            lacks = (Lack(what="required columns", parts=unmapped, remedy=remedy),)
         wishes = () if lacks else lacking(model.helps, parts)
         yield model_card(model, status="no" if lacks else "after import", lacks=lacks, wishes=wishes)
 

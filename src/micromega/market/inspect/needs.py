@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from micromega.market.market import Market
 from micromega.market.schemas import SCHEMAS
 
+COMING = " (coming: this version tells only whether the data suffice)"
 EXTRACT = "Make it from media files with `python -m micromega.features market=folder market.path=…`."
 
 
@@ -82,7 +83,8 @@ MODELS: tuple[ModelNeeds, ...] = (
         ),
     ),
     ModelNeeds(
-        name="vsvae", title="Vectors of content (VS-VAE)", gives="one vector per post from text, pictures and sound",
+        name="vsvae", title="Vectors of content (VS-VAE)",
+        gives="one vector per post from text, pictures and sound" + COMING,
         needs=(
             _need(
                 "features of at least one modality", *(f"features/{name}" for name in _MODALITIES),
@@ -99,7 +101,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="deepiv", title="Effect of followers on reach (Deep IV)",
-        gives="how impressions grow with followers, and the best size of a creator",
+        gives="how impressions grow with followers, and the best size of a creator" + COMING,
         needs=(
             _need("outcome: impressions", "posts.impressions"),
             _need("treatment: followers", "posts.author_followers", "accounts.followers"),
@@ -117,7 +119,8 @@ MODELS: tuple[ModelNeeds, ...] = (
         ),
     ),
     ModelNeeds(
-        name="effectiveness", title="Effectiveness of campaigns", gives="the expected outcome of a planned post",
+        name="effectiveness", title="Effectiveness of campaigns",
+        gives="the expected outcome of a planned post" + COMING,
         needs=(
             _need("past campaigns", "campaigns"),
             _need(
@@ -128,17 +131,19 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("events", "events"), _need("trends", "trends"), _FOLLOWERS, _need("prices", "campaigns.price")),
     ),
     ModelNeeds(
-        name="growth", title="Growth of impressions", gives="impressions of a post on any later day",
+        name="growth", title="Growth of impressions", gives="impressions of a post on any later day" + COMING,
         needs=(_need("impressions on several days", "views"),),
         helps=(_need("the hashtag that a post is listed under", "posts.hashtag"),),
     ),
     ModelNeeds(
-        name="diffusion", title="Activation probabilities (diffusion)", gives="the probability of each edge to pass on",
+        name="diffusion", title="Activation probabilities (diffusion)",
+        gives="the probability of each edge to pass on" + COMING,
         needs=(_need("who follows whom", "follows"), _need("who saw what, and passed it on", "exposures")),
         helps=(_need("times of exposures", "exposures.at"),),
     ),
     ModelNeeds(
-        name="matching", title="Matching of creators and products", gives="a stable assignment within all quotas",
+        name="matching", title="Matching of creators and products",
+        gives="a stable assignment within all quotas" + COMING,
         needs=(
             _need("purchases", "orders"),
             _need("quotas of products", "products.quota"),
@@ -147,7 +152,7 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("money spent", "orders.amount"), _need("categories of products", "products.category")),
     ),
     ModelNeeds(
-        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads",
+        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads" + COMING,
         needs=(_need("who follows whom", "follows"),),
         helps=(
             _need(

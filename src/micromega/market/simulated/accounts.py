@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from micromega.market.simulated.people import CATEGORIES, AudienceName, People
 from micromega.market.simulated.vocabulary import CITIES
@@ -26,7 +27,7 @@ def accounts_table(
         audience: platform, and how verified creators are.
 
     Returns:
-        One row per account, brands first.
+        One row per account, brands first; `videos` are those before the market's posts, hearts are not in it yet.
     """
     accounts = len(people.ids)
     is_brand_A = np.arange(accounts) < people.brands
@@ -47,8 +48,25 @@ def accounts_table(
             "location": location_A,
             "followers": people.followers,
             "verified": has_badge_A,
-            "hearts": np.round(people.past_hearts * videos_A).astype(np.int64),
             "videos": videos_A,
             "biography": joined(lexicon.words[words_AM].ravel(), text, accounts),
         }
     )
+
+
+def with_hearts(accounts: pa.Table, people: People, likes: NDArray[np.int64], posts: int) -> pa.Table:
+    """Count hearts and videos as a crawl after the last post does: earlier posts and the market's.
+
+    Args:
+        accounts: as made by `accounts_table`.
+        people: the accounts; past hearts are the mean of earlier posts.
+        likes: (A,) likes of the market's posts.
+        posts: the market's posts per account.
+
+    Returns:
+        The accounts with `hearts` and `videos`.
+    """
+    before_A = accounts["videos"].to_numpy()
+    hearts_A = np.round(people.past_hearts * before_A).astype(np.int64) + likes
+    place = accounts.column_names.index("videos")
+    return accounts.set_column(place, "videos", pa.array(before_A + posts)).append_column("hearts", pa.array(hearts_A))

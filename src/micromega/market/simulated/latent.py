@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CONTENT_TYPES = ("special effects", "self-expression", "product demonstration")
-"""Names of the kinds: reach grows with followers in an S shape, linearly, concavely (Tian et al. 2022, Table 5)."""
+DESCRIPTIONS = ("special effects", "self-expression", "product demonstration")
+"""What the kinds are in life: reach grows in an S shape, linearly, concavely (Tian et al. 2022, Table 5)."""
 KINDS = ("s-shaped", "linear", "concave")
 KIND_SHARES = np.array([0.35, 0.40, 0.25])
 STYLE_DIMS = 8

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from micromega.market.schemas import COUNT, FLAG, REAL, TEXT, TIME
 from micromega.market.simulated.block import Block, World
 from micromega.market.simulated.growth import Growth
-from micromega.market.simulated.latent import CONTENT_TYPES
 
 START = np.datetime64("2024-01-01T00:00:00", "s")
 """Posts appear in the 182 days from here."""
 DAYS = 182
+CONTENT_TYPE = {"micro": "post", "tiktok": "video"}
+"""What posts are, in the words of prices and campaigns."""
 
 
 def draw_times(rng: np.random.Generator, accounts: int, posts: int) -> NDArray[np.datetime64]:
@@ -62,7 +63,7 @@ def posts_table(world: World, block: Block, times: NDArray[np.datetime64]) -> pa
             "ranking": pa.array(statistics.ranking, COUNT, mask=~listed_N),
             "hashtag_age_days": pa.array(statistics.hashtag_age.astype(np.float64), REAL, mask=~listed_N),
             "is_trending": pa.array(statistics.is_trending, FLAG, mask=~listed_N),
-            "content_type": _pick(pa.array(CONTENT_TYPES), block.content.kind),
+            "content_type": pa.repeat(CONTENT_TYPE[world.audience], len(block.account)),
             "hashtag": _pick(pa.array(world.hashtags.names, TEXT), block.hashtag),
             "trending_hashtags": statistics.trending_tags,
             "age_days": pa.array(statistics.age, REAL, mask=~listed_N),

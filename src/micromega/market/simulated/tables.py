@@ -12,7 +12,7 @@ from micromega.market.arrays import ArrayWriter
 from micromega.market.mentions import mentions_from_posts
 from micromega.market.simulated import posts as posting
 from micromega.market.simulated import truth
-from micromega.market.simulated.accounts import accounts_table
+from micromega.market.simulated.accounts import accounts_table, with_hearts
 from micromega.market.simulated.block import Streams, World, block_size, draw_block
 from micromega.market.simulated.campaigns import campaigns_tables
 from micromega.market.simulated.cascade import cascade_tables
@@ -62,6 +62,8 @@ class _Posted:
 
     author: NDArray[np.int64]
     times: NDArray[np.datetime64]
+    likes: NDArray[np.int64]
+    """(A,) of each account's posts together."""
 
 
 def write_tables(writer: MarketWriter, seeds: Mapping[str, np.random.SeedSequence], size: Size) -> None:
@@ -101,11 +103,11 @@ def write_tables(writer: MarketWriter, seeds: Mapping[str, np.random.SeedSequenc
     )
     accounts = accounts_table(rng["accounts"], people, lexicon, audience=size.audience)
     prices, events = prices_table(rng["prices"], people), events_table(rng["events"], people)
-    writer.append("accounts", accounts)
     writer.append("prices", prices)
     organic_A, ads_A = truth.expected_impressions(world)
     pair_BC = truth.expected_pairs(world, ads_A)
     posted = _write_posts(writer, seeds, world, accounts, organic_A, ads_A)
+    writer.append("accounts", with_hearts(accounts, people, posted.likes, size.posts))
     _write_truth(writer, world, affinity, pair_BC)
 
     last_day = posted.times.max().astype("datetime64[D]")
@@ -147,6 +149,7 @@ def _write_posts(
     starts = range(0, count, size)
     children = {name: seed.spawn(len(starts)) for name, seed in seeds.items()}
     times: list[NDArray[np.datetime64]] = []
+    likes: list[NDArray[np.int64]] = []
     pending = _Pending(writer)
     with ExitStack() as stack:
         arrays = {
@@ -164,6 +167,7 @@ def _write_posts(
             block = draw_block(world, streams, start, stop)
             times.append(posting.draw_times(streams("listing"), stop - start, posts))
             table = posting.posts_table(world, block, times[-1])
+            likes.append(block.engagement.likes.reshape(stop - start, posts).sum(axis=1))
             usual_N = np.where(block.brand >= 0, ads_A[block.account], organic_A[block.account])
             pending.add("posts", table)
             pending.add("mentions", mentions_from_posts(table, accounts))
@@ -173,7 +177,8 @@ def _write_posts(
             pending.add("truth/content", truth.content_truth(block))
             _append_arrays(arrays, table["post_id"].combine_chunks(), block.modalities)
     pending.flush()
-    return _Posted(author=np.repeat(np.arange(count), posts), times=np.concatenate(times))
+    author = np.repeat(np.arange(count), posts)
+    return _Posted(author=author, times=np.concatenate(times), likes=np.concatenate(likes))
 
 
 class _Pending:

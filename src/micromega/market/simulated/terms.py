@@ -19,7 +19,7 @@ ROUND = 5.0
 EVENTS = 1.5
 """Mean number of events per brand beyond the first."""
 HORIZON_DAYS = 90
-"""Events take place within so many days after the last posts."""
+"""Events to come take place within so many days, which begin a week after the last posts."""
 PAST_EVENTS = 7.0
 """Mean number of past events per brand beyond the first."""
 EARLIEST, LATEST = 700, 8

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from micromega.market.schemas import TEXT
 from micromega.market.simulated.block import Block, World
 from micromega.market.simulated.hashtags import kind_weights
-from micromega.market.simulated.latent import CONTENT_TYPES, KIND_SHARES, KINDS, mean_exp_appeal
+from micromega.market.simulated.latent import DESCRIPTIONS, KIND_SHARES, KINDS, mean_exp_appeal
 from micromega.market.simulated.people import CATEGORIES, People
 from micromega.market.simulated.posts import post_ids
 from micromega.market.simulated.reach import AUDIENCES, CROSS_POSTING, QUALITY, curve, elasticity
@@ -164,7 +164,7 @@ def curves_truth(world: World) -> pa.Table:
     return pa.table(
         {
             "kind": np.array(KINDS)[kind],
-            "content_type": np.array(CONTENT_TYPES)[kind],
+            "description": np.array(DESCRIPTIONS)[kind],
             "log_followers": log_followers,
             "log_impressions": audience.level + curve(kind, log_followers, anchor=audience.anchor),
             "fei": elasticity(kind, log_followers),

@@ -141,7 +141,7 @@ def _fits(found: pa.DataType, column: Column, form: str) -> bool:
     if kinds.is_timestamp(found) or kinds.is_date(found):
         return wanted in {TIME, DATE} and form == ISO
     if kinds.is_list(found) or kinds.is_large_list(found):
-        return bool(wanted == TEXTS)
+        return bool(wanted == TEXTS and not kinds.is_nested(found.value_type))
     if wanted == FLAG:
         return bool(kinds.is_boolean(found))
     return bool(wanted == REAL and (kinds.is_floating(found) or kinds.is_integer(found)))
@@ -151,7 +151,7 @@ def _typed(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     if column.type == TEXTS:
         return pa.chunked_array([tidy(chunk.cast(TEXTS)) for chunk in values.chunks], TEXTS)
     if column.type == REAL:
-        return _null_where_nan(values.cast(REAL))
+        return _null_where_nan(values.cast(REAL, safe=False))  # beyond 2^53 the last digits go
     if pa.types.is_timestamp(values.type) and values.type.tz is None:
         values = pc.assume_timezone(values.cast(pa.timestamp("us"), safe=False), "UTC")
     if pa.types.is_date(values.type) and column.type == TIME:
@@ -184,10 +184,14 @@ def _parquet_blocks(path: Path, names: tuple[str, ...], bad: BadRows) -> Iterato
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Dictionaries and other kinds of strings as plain columns."""
+    """Dictionaries, other kinds of strings, half floats and nanoseconds as plain columns."""
 
     def plain(kind: Any) -> Any:
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-        return TEXT if pa.types.is_large_string(inner) or pa.types.is_string_view(inner) else inner
+        if pa.types.is_large_string(inner) or pa.types.is_string_view(inner):
+            return TEXT
+        if pa.types.is_timestamp(inner) and inner.unit == "ns":
+            return pa.timestamp("us", tz=inner.tz)
+        return pa.float32() if pa.types.is_float16(inner) else inner
 
-    return table.cast(pa.schema([(field.name, plain(field.type)) for field in table.schema]))
+    return table.cast(pa.schema([(field.name, plain(field.type)) for field in table.schema]), safe=False)
