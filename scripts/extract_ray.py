@@ -30,6 +30,8 @@ from micromega.features.cache import FeatureCache
 from micromega.features.pipeline import Extraction, gather, media_paths
 from micromega.features.worker import THREADS, Done, Worker
 from micromega.market import Market, open_market
+from micromega.market.arrays import FOLDER
+from micromega.runs.lock import locked
 
 BATCH = 8  # files; a batch is what a stopped run loses at most, per actor
 
@@ -97,7 +99,8 @@ def main() -> int:
             extractors, [each.signature() for each in extractors], FeatureCache(Path(request.cache).resolve())
         )
         media = Path(request.media) if request.media else market.path
-        done = extract_on_cluster(market, work, media=media, workers=max(1, request.workers))
+        with locked(market.path / FOLDER / ".lock"):
+            done = extract_on_cluster(market, work, media=media, workers=max(1, request.workers))
     except MicromegaError as error:
         print(error, file=sys.stderr)
         return error.exit_status

@@ -17,7 +17,7 @@ def make_market(folder, contents, **columns):
     accounts = pa.table({"account_id": ["ann"], "kind": ["creator"]})
     market = write_market(folder / "market", {"accounts": accounts, "posts": pa.table(posts)}, name="m", currency="EUR")
     for name, data in zip(names, contents, strict=True):
-        if data is not None and data != b"GONE":
+        if data is not None and data != b"GONE" and "media_path" not in columns:
             (market.path / name).write_bytes(data)
     return market
 

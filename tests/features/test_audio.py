@@ -1,6 +1,7 @@
 """Decoding sound, and the ten descriptors, on tones of known pitch."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,14 @@ def test_bad_sound_is_named(make_media, make_tone, tmp_path):
         read_audio(make_media.sound("nan.wav", sound))
     with pytest.raises(MediaError, match=r"longer than 0.5 s. Raise longest_s"):
         read_audio(make_media.sound("long.wav", make_tone(440, 1.0)), longest_s=0.5)
+
+
+def test_a_few_bytes_at_one_hertz_are_an_hour_and_refused_before_they_take_its_memory(make_media, monkeypatch):
+    path = make_media.folder / "slow.flac"
+    pytest.importorskip("soundfile").write(path, np.zeros(9000), 1, subtype="PCM_16")
+    monkeypatch.setattr("av.AudioResampler", lambda **_: SimpleNamespace(resample=lambda _: pytest.fail("resampled")))
+    with pytest.raises(MediaError, match=r"longer than 600 s. Raise"):
+        AudioExtractor().open()(path)
 
 
 # Descriptors

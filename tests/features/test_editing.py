@@ -1,12 +1,19 @@
 """Length, scenes, complexity, looks, stickers; key frames and cuts of videos made here."""
 
+import struct
+import subprocess
+import sys
+import zlib
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from micromega.features import editing
+from micromega.features import editing, video
+from micromega.features.audio import read_audio
 from micromega.features.extractor import MediaError
 from micromega.features.scenes import SceneSettings
 from micromega.features.video import read_clip
@@ -164,3 +171,118 @@ def test_a_video_that_breaks_off_is_refused_not_taken_for_a_short_one(make_media
 def test_videos_beyond_the_limit_are_refused(make_media):
     with pytest.raises(MediaError, match=r"longer than 3 s. Raise longest_s"):
         read_clip(make_media.video(scenes=((4.0, 80),)), longest_s=3.0)
+
+
+# Files that want more than to be read
+
+
+def png(width, height):
+    """A black picture of any size in a few bytes."""
+    row = bytes(1 + 3 * width)
+    pack = zlib.compressobj(9)
+    data = b"".join(pack.compress(row) for _ in range(height)) + pack.flush()
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))
+    chunks = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.mp4", "ffconcat version 1.0\nfile clip.mp4\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile clip.mp4\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nclip.ts\n#EXT-X-ENDLIST\n"),
+        ("list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:9/clip.ts\n#EXT-X-ENDLIST\n"),
+        ("list.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"),
+    ],
+)
+def test_files_that_refer_to_other_files_and_addresses_are_refused(make_media, name, content):
+    make_media.video("clip.mp4")
+    make_media.video("clip.ts")
+    (make_media.folder / name).write_text(content)
+    for read in (read_clip, read_audio):
+        with pytest.raises(MediaError, match="cannot be decoded"):
+            read(make_media.folder / name)
+
+
+def test_a_name_decides_nothing(make_media):
+    """A pattern in a name would stand for many pictures, and what looks like an address would be one."""
+    clip = make_media.video("clip.mp4").read_bytes()
+    for name in ("p%d.png", "http:x", "concat:clip.mp4|clip.mp4", "pipe:0", "clip.m3u8"):
+        (make_media.folder / name).write_bytes(clip)
+        assert len(read_clip(make_media.folder / name).frames) == 1
+
+
+def test_pictures_that_take_gigabytes_are_refused_before_they_do(tmp_path):
+    (tmp_path / "bomb.png").write_bytes(png(12_000, 12_000))
+    code = (
+        "import sys; from pathlib import Path; from micromega.features.extractor import MediaError\n"
+        "from micromega.features.video import read_clip\n"
+        "try: read_clip(Path(sys.argv[1]))\n"
+        "except MediaError as error: print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0], error)"
+    )
+    line = [sys.executable, "-c", code, str(tmp_path / "bomb.png")]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    kilobytes, message = done.stdout.split(" ", 1)
+    assert "more than 120,000,000 pixels are refused" in message
+    assert int(kilobytes) < 300_000  # the picture takes 432 MB
+
+
+def test_slivers_are_refused_since_a_network_would_see_them_enlarged(tmp_path):
+    (tmp_path / "sliver.png").write_bytes(png(10, 5000))
+    with pytest.raises(MediaError, match="picture of 10 x 5000 is narrower than 1 to 32"):
+        read_clip(tmp_path / "sliver.png")
+    (tmp_path / "tall.png").write_bytes(png(10, 320))
+    assert read_clip(tmp_path / "tall.png").frames.shape == (1, 320, 10, 3)
+
+
+def test_key_frames_beyond_the_memory_are_refused(make_media, monkeypatch):
+    path = make_media.video(scenes=((2.0, 80),))
+    assert len(read_clip(path, interval_s=0.2).frames) == 10
+    monkeypatch.setattr(video, "MOST_BYTES", 5 * 96 * 160 * 3)
+    with pytest.raises(MediaError, match=r"key frames take more than .* Raise interval_s"):
+        read_clip(path, interval_s=0.2)
+
+
+def test_after_a_gap_one_key_frame_is_taken_not_one_for_each_that_is_missing(make_media, make_texture):
+    av = pytest.importorskip("av")
+    path = make_media.folder / "gap.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for tenth in (*range(10), *range(231, 300)):
+            pixels = make_texture(np.random.default_rng(0), 96, 160, 100)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = tenth, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    np.testing.assert_allclose(read_clip(path).times_s, [0, 23.1, 25], atol=0.01)
+
+
+@pytest.mark.parametrize("method", ["histogram", "content"])
+def test_a_stream_that_changes_its_size_midway_is_read(make_media, make_texture, method):
+    pytest.importorskip("scenedetect")
+    path = make_media.folder / "sizes.mjpeg"
+    parts = []
+    for number, (height, width) in enumerate([(96, 160)] * 10 + [(160, 96)] * 10):
+        pixels = make_texture(np.random.default_rng(height), height, width, 100)
+        parts.append(make_media.picture(f"{number}.jpg", pixels).read_bytes())
+    path.write_bytes(b"".join(parts))
+    clip = read_clip(path, interval_s=0.5, scenes=SceneSettings(method=method))
+    assert clip.frames.shape == (2, 96, 160, 3)
+
+
+def test_the_cover_of_an_album_is_no_video(make_media, make_tone, make_texture):
+    """An mp3 with an ID3 picture: its sound is read, and its cover is not taken for a broken video."""
+    av = pytest.importorskip("av")
+    path = make_media.folder / "song.mp3"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mp3", rate=44_100, layout="mono")
+        make_media._encode(av, container, stream, make_tone(440, 5.0)[:, None])
+    cover = make_media.picture("cover.png", make_texture(np.random.default_rng(0), 64, 64, 100)).read_bytes()
+    picture = b"\0image/png\0\3\0" + cover
+    frame = b"APIC" + struct.pack(">I", len(picture)) + b"\0\0" + picture
+    size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\3\0\0" + size + frame + path.read_bytes())
+    assert read_clip(path) is None
+    assert len(read_audio(path)) == pytest.approx(5 * 16_000, rel=0.03)

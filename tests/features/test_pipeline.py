@@ -1,6 +1,8 @@
 """The extraction: equal bytes however often it is killed and however many workers it has; bad files are named."""
 
+import ast
 import hashlib
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -17,15 +19,17 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the module byte_extractor,
 from byte_extractor import ByteExtractor
 from media_markets import contents, digest, make_market
 
-from micromega.errors import ConfigError, DataError, MicromegaError
-from micromega.features import pipeline
-from micromega.features.cache import pack, unpack
+from micromega.errors import ConfigError, DataError, MicromegaError, MissingExtraError
+from micromega.features import audio, image, pipeline
+from micromega.features import extractor as extractors
+from micromega.features.cache import FeatureCache, pack, unpack
 from micromega.features.extractor import signature_of
 from micromega.features.media import universality
 from micromega.features.pipeline import extract
 from micromega.features.request import Features
+from micromega.features.worker import Worker
 
-REPOSITORY = Path(__file__).parents[2]
+FEATURES = Path(audio.__file__).parent
 
 
 @pytest.fixture
@@ -215,6 +219,98 @@ def alive(number):
         return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize(
+    "path", ["../m0", "a/../../m0", "/etc/passwd", "\\\\host\\m0", "..\\m0", "C:/m0", "a\0b", ".."]
+)
+def test_paths_that_lead_out_of_the_folder_are_refused(tmp_path, extractor, path):
+    market = make_market(tmp_path, contents(2), media_path=pa.array(["m0", path]))
+    with pytest.raises(DataError, match=r"1 values of .media_path. lead out of the folder.*post p1"):
+        extract(market, [extractor], cache=tmp_path / "cache", workers=0)
+
+
+def test_names_with_dots_and_links_in_the_folder_are_read(tmp_path, extractor):
+    (tmp_path / "elsewhere").write_bytes(b"ab")
+    market = make_market(tmp_path, contents(2), media_path=pa.array(["a..b", "...m/..x"]))
+    (market.path / "...m").mkdir()
+    (market.path / "a..b").symlink_to(tmp_path / "elsewhere")
+    (market.path / "...m" / "..x").write_bytes(b"abc")
+    done = extract(market, [extractor], cache=tmp_path / "cache", workers=0)
+    assert (done.computed, done.problems.num_rows) == (2, 0)
+
+
+def test_pipes_folders_and_absurd_names_are_problems_and_nothing_waits_for_them(tmp_path, extractor):
+    market = make_market(tmp_path, contents(4), media_path=pa.array(["m0", "pipe", "folder", "x" * 999]))
+    (market.path / "m0").write_bytes(b"ab")
+    os.mkfifo(market.path / "pipe")
+    (market.path / "folder").mkdir()
+    done = extract(market, [extractor], cache=tmp_path / "cache", workers=0)
+    assert done.problems.column("post_id").to_pylist() == ["p1", "p2", "p3"]
+    assert ["no file" in reason for reason in done.problems.column("reason").to_pylist()] == [True, True, False]
+
+
+@pytest.mark.parametrize("after", [b"another", None])
+def test_a_file_that_changes_while_it_is_read_leaves_nothing_in_the_cache(tmp_path, extractor, after):
+    path, cache = tmp_path / "m", FeatureCache(tmp_path / "cache")
+    path.write_bytes(b"before")
+
+    class Changing(ByteExtractor):
+        def open(self):
+            read = super().open()
+
+            def extract(path):
+                path.write_bytes(after) if after else path.unlink()
+                return read(path) if after else {}
+
+            return extract
+
+    changing = Changing(log=extractor.log)
+    done = Worker([changing], [changing.signature()], cache)(path)
+    assert (done.content, done.computed) == ("", 0)
+    assert ("changed while it was read" if after else "No such file") in done.problems[0]
+    assert cache.read(changing.signature(), hashlib.sha256(b"before").hexdigest()) is None
+
+
+def imported(name, seen):
+    """Modules of micromega.features that a module imports, directly or not, wherever in it."""
+    if name in seen:
+        return seen
+    seen.add(name)
+    for node in ast.walk(ast.parse((FEATURES / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("micromega.features"):
+            below = (node.module or "").split(".")[2:3] or [alias.name for alias in node.names]
+            for each in below:
+                imported(each, seen)
+    return seen
+
+
+@pytest.mark.parametrize("module", [audio, image])
+def test_the_code_in_a_signature_is_all_that_an_extractor_imports(module):
+    name = module.__name__.rsplit(".", 1)[1]
+    hands_on = {"extractor"}  # says what an extractor is, and computes nothing
+    decides_nothing = {"scenes"} if module is audio else set()  # comes along with `video`
+    assert set(module._CODE) == imported(name, set()) - hands_on - decides_nothing
+
+
+@pytest.mark.parametrize("package", ["av", "librosa", "scipy", "onnxruntime"])
+def test_another_version_of_a_library_is_another_signature(tmp_path, package, monkeypatch):
+    (tmp_path / "yamnet.onnx").write_bytes(b"")
+    listener = audio.AudioExtractor(weights=str(tmp_path / "yamnet.onnx"))
+    before = listener.signature()
+    monkeypatch.setattr(
+        extractors, "version", lambda name: "0" if name == package else importlib.metadata.version(name)
+    )
+    assert listener.signature() != before
+
+
+def test_a_missing_library_is_said_with_its_remedy(monkeypatch):
+    def none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(extractors, "version", none)
+    with pytest.raises(MissingExtraError, match="pip install"):
+        audio.AudioExtractor().signature()
 
 
 def test_two_extractors_of_one_array_are_refused(tmp_path, extractor):

@@ -1,7 +1,11 @@
 """VGG-19 against its definition, and network files of all kinds."""
 
+import contextlib
 import hashlib
+import io
 import itertools
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,3 +246,29 @@ def test_batches_cover_every_item_once(exported):
     items = np.random.default_rng(0).random((7, 3, 16, 16)).astype(np.float32)
     colour, _ = in_batches(network, items, size=3)
     np.testing.assert_allclose(colour, items.mean(axis=(2, 3)), rtol=1e-5)
+
+
+class _Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("part", ["sample_inputs", "weight_0"])
+def test_a_network_file_runs_no_code_when_it_is_loaded(tmp_path, part):
+    batch = (torch.zeros(2, 3),)
+    torch.export.save(torch.export.export(torch.nn.Linear(3, 2), batch), tmp_path / "good.pt2")
+    evil = io.BytesIO()
+    torch.save(_Evil(tmp_path / "ran"), evil)
+    with zipfile.ZipFile(tmp_path / "good.pt2") as good, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as bad:
+        assert any(part in name for name in good.namelist())
+        for name in good.namelist():
+            bad.writestr(name, evil.getvalue() if part in name and not name.endswith(".json") else good.read(name))
+    assert open_network(tmp_path / "good.pt2", "x", "y").shape == (2, 3)
+    with contextlib.suppress(ConfigError):  # raw weights are no pickle at all, and are read as numbers
+        open_network(tmp_path / "evil.pt2", "x", "y")
+    assert not (tmp_path / "ran").exists()
+    torch.load(io.BytesIO(evil.getvalue()), weights_only=False)
+    assert (tmp_path / "ran").exists(), "the test sees code that runs, and the setting is back where it was"

@@ -14,6 +14,7 @@ from micromega.errors import ConfigError
 from micromega.features import yamnet
 from micromega.features.audio import AudioExtractor, read_audio
 from micromega.features.extractor import Media
+from micromega.features.network import weight_files
 
 # YAMNet's front end
 
@@ -274,6 +275,36 @@ def test_the_signature_knows_the_weights_by_content_and_not_the_device(tmp_path)
     assert base.signature() != AudioExtractor(weights=str(first), scores="logits").signature()
     assert base.signature() != AudioExtractor(weights=str(hearing(tmp_path / "c.onnx", "one"))).signature()
     assert base.signature() != AudioExtractor().signature()
+
+
+def test_weights_beside_an_onnx_file_are_part_of_the_signature(tmp_path):
+    """What torch.onnx writes by default: the weights in a second file (external data), also in nodes' attributes."""
+
+    def outside(file):
+        entries = (("location", file), ("length", "4"))
+        return b"".join(field(13, field(1, key) + field(2, value)) for key, value in entries)
+
+    initial = field(5, field(8, "w") + outside("y.onnx.data"))
+    inner = field(5, field(1, "value") + field(5, outside("constant.data")))
+    branch = field(5, field(1, "then") + field(6, field(5, outside("branch.data"))))
+    path = model(
+        tmp_path / "y.onnx", initial, field(1, field(4, "Constant") + inner), field(1, field(4, "If") + branch)
+    )
+    assert [file.name for file in weight_files(path)] == ["y.onnx", "branch.data", "constant.data", "y.onnx.data"]
+    assert weight_files(hearing(tmp_path / "whole.onnx")) == [tmp_path / "whole.onnx"]
+    extractor = AudioExtractor(weights=str(path))
+    with pytest.raises(ConfigError, match=r"branch.data: there is no such weight file"):
+        extractor.signature()
+    seen = set()
+    for name in ("branch.data", "constant.data", "y.onnx.data"):
+        (tmp_path / name).write_bytes(b"1")
+    for name in ("branch.data", "constant.data", "y.onnx.data"):
+        seen.add(extractor.signature())
+        (tmp_path / name).write_bytes(b"2")
+    assert len(seen | {extractor.signature()}) == 4
+    path.write_bytes(path.read_bytes()[:-30] + b"\xff" * 9)
+    with pytest.raises(ConfigError, match=r"y.onnx: cannot be loaded"):
+        extractor.signature()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Feature arrays on disk against the plain numpy arrays that they were made from."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -104,3 +105,24 @@ def test_an_array_without_rows_is_fine(tmp_path):
     with ArrayWriter(tmp_path, name="empty", key="post_id", shape=(2,), dtype="float32", ragged=True) as writer:
         writer.append(pa.array([], pa.string()), np.zeros((0, 2)), np.zeros(0, dtype=int))
     assert len(open_array(tmp_path, "empty")) == 0
+
+
+def test_a_random_batch_leaves_the_rest_on_disk(tmp_path):
+    resource = pytest.importorskip("resource")
+    if not hasattr(os, "posix_fadvise"):
+        pytest.skip("this system cannot drop a file from its cache")
+    rows, width = 40_000, 1024
+    with ArrayWriter(tmp_path, name="frames", key="post_id", shape=(width,), dtype="float32") as writer:
+        for start in range(0, rows, 4_000):
+            ids = [f"p{i}" for i in range(start, start + 4_000)]
+            writer.append(ids, np.full((4_000, width), start, dtype="float32"))
+    array = open_array(tmp_path, "frames")
+    wanted = np.random.default_rng(0).choice(rows, 64, replace=False)
+    descriptor = os.open(tmp_path / "frames" / "values.npy", os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # out of the page cache, so that reading shows
+    os.close(descriptor)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    taken = array.take(wanted)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    np.testing.assert_array_equal(taken[:, 0], wanted // 4_000 * 4_000)
+    assert (after.ru_inblock - before.ru_inblock) * 512 < 8e6  # of 164 MB; with reading ahead about half of it

@@ -3,9 +3,11 @@
 import json
 from types import SimpleNamespace
 
+import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from micromega.errors import CheckpointError
 from micromega.runs import record
 
 SECRET = "0123456789abcdef"
@@ -39,3 +41,12 @@ def test_lineage_names_what_can_change_a_result():
     assert facts["packages"]["torch"] != "not installed"
     assert facts["started_at"].endswith("+00:00")
     assert facts["git_commit"] is None or len(facts["git_commit"].removesuffix("+dirty")) == 40
+
+
+def test_feature_arrays_that_changed_since_a_run_are_noticed(tmp_path):
+    market = SimpleNamespace(path="tiny", features=lambda name: SimpleNamespace(fingerprint={"a": "1", "b": "2"}[name]))
+    record.check_arrays({}, market, tmp_path)
+    kept = record.update_record(tmp_path, arrays={"a": "1"})
+    record.check_arrays(kept, market, tmp_path)
+    with pytest.raises(CheckpointError, match="other values of the feature b"):
+        record.check_arrays({"arrays": {"a": "1", "b": "old"}}, market, tmp_path)

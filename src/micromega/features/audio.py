@@ -55,12 +55,12 @@ class AudioExtractor:
         Raises:
             ConfigError: the YAMNet file is missing.
         """
-        weights = [network.require_weights(Path(self.weights), "YAMNet", yamnet.SOURCE)] if self.weights else []
+        path = network.require_weights(Path(self.weights), "YAMNet", yamnet.SOURCE) if self.weights else None
         return signature_of(
             replace(self, device="cpu"),
             code=(Path(__file__).with_name(f"{name}.py") for name in _CODE),
-            weights=weights,
-            packages=("av", "librosa", "numpy"),
+            weights=network.weight_files(path) if path else (),
+            packages=("av", "librosa", "numpy", "scipy", *(network.libraries(path) if path else ())),
         )
 
     def open(self) -> Callable[[Path], Arrays]:
@@ -110,8 +110,13 @@ def read_audio(path: Path, *, longest_s: float = 600.0) -> Floats | None:
         # because PyAV crashes on the planes of more than eight channels.
         resampler = AudioResampler(format="flt", rate=RATE)
         pieces: list[Floats] = []
-        samples = 0
+        seconds = 0.0
         for frame in chain(container.decode(stream), (None,)):  # None: what the resampler still holds
+            if frame is not None:  # before it is resampled: a few bytes at one hertz are an hour
+                seconds += frame.samples / max(frame.sample_rate, 1)
+                if seconds > longest_s:
+                    msg = f"{path}: the sound is longer than {longest_s:g} s. Raise longest_s to take it in."
+                    raise MediaError(msg)
             try:
                 parts = resampler.resample(frame)
             except ValueError as error:
@@ -119,12 +124,9 @@ def read_audio(path: Path, *, longest_s: float = 600.0) -> Floats | None:
                     f"{path}: the form of the sound changes midway ({error}). Convert the file, or drop its media_path."
                 )
                 raise MediaError(msg) from None
-            for part in parts:
-                pieces.append(part.to_ndarray().reshape(-1, part.layout.nb_channels).mean(axis=1, dtype=np.float32))
-                samples += len(pieces[-1])
-            if samples > longest_s * RATE:
-                msg = f"{path}: the sound is longer than {longest_s:g} s. Raise longest_s to take it in."
-                raise MediaError(msg)
+            pieces += [
+                part.to_ndarray().reshape(-1, part.layout.nb_channels).mean(axis=1, dtype=np.float32) for part in parts
+            ]
     waveform = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if not np.isfinite(waveform).all():
         msg = f"{path}: the sound holds samples that are not finite. Get the file again, or drop its media_path."

@@ -94,9 +94,11 @@ def looks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         (4,) in the order of `LOOKS`; contrast is the standard deviation within a frame; all are means over frames.
     """
-    light = lightness(frames)
-    contrast = light.std(axis=(1, 2), dtype=np.float64).mean()
-    return np.array([light.mean(dtype=np.float64), contrast, *symmetry(light)], dtype=np.float32)
+    measured = []
+    for frame in frames:  # one at a time: as floats, the key frames of a long video take gigabytes
+        light = lightness(frame[None])
+        measured.append([light.mean(dtype=np.float64), light.std(dtype=np.float64), *symmetry(light)])
+    return np.asarray(np.mean(measured, axis=0), dtype=np.float32)
 
 
 def timing(duration_s: float, cuts_s: Floats) -> NDArray[np.float32]:

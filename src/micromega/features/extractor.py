@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.errors import ConfigError, DataError
+from micromega.errors import ConfigError, DataError, MissingExtraError
 from micromega.files import sha256_of
 
 Arrays = dict[str, NDArray[Any]]
@@ -101,13 +101,14 @@ def signature_of(
         settings: the extractor (a dataclass instance); paths of weights among its fields count by content alone.
         code: source files that compute the values, usually `(__file__,)`.
         weights: weight files.
-        packages: distributions whose version changes the values, for instance ("av",).
+        packages: distributions of the extras `features` and `bundled` whose version changes the values.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
         ConfigError: a weight file is missing.
+        MissingExtraError: a package is not installed.
     """
     files = [Path(path) for path in weights]
     if missing := [str(path) for path in files if not path.is_file()]:
@@ -119,9 +120,17 @@ def signature_of(
         "settings": fields,
         "weights": [sha256_of(path) for path in files],
         "code": [sha256_of(Path(path)) for path in code],
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: _version(name) for name in packages},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        msg = f"Extraction needs {package}. Install it: pip install 'micromega[features,bundled]' {package}"
+        raise MissingExtraError(msg) from None
 
 
 def check_values(values: Arrays, specs: Iterable[ArraySpec], media: Media) -> None:

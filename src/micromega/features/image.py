@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from micromega.features import (
-    editing,
-    video,
-)
-from micromega.features.backbones import Backbone, Sentiment
+from micromega.features import editing, network, video
+from micromega.features.backbones import Backbone, EfficientNetLite0, Sentiment
 from micromega.features.extractor import Arrays, ArraySpec, Media, signature_of
 from micromega.features.scenes import SceneSettings
 
@@ -92,11 +89,12 @@ class ImageExtractor:
         for name, model in (("backbone", self.backbone), ("sentiment", self.sentiment)):
             if model is not None:
                 settings[name] = {"class": type(model).__name__, **settings[name], "weights": None}
+        scenes = ("scenedetect-headless", "opencv-python-headless") if self.scenes else ()
         return signature_of(
             _Identity(settings=json.dumps(settings, sort_keys=True)),
             code=(Path(__file__).with_name(f"{name}.py") for name in _CODE),
-            weights=[model.path() for model in models],
-            packages=("av", "torch", *(("scenedetect-headless",) if self.scenes else ())),
+            weights=[file for model in models for file in network.weight_files(model.path())],
+            packages=sorted({"av", "numpy", *scenes, *(name for model in models for name in _libraries(model))}),
         )
 
     def open(self) -> Callable[[Path], Arrays]:
@@ -134,6 +132,12 @@ class ImageExtractor:
         edited = values["editing"].copy()
         edited[: len(editing.STICKERS)] = editing.stickers(media.sticker_text)
         return {**values, "editing": edited}
+
+
+def _libraries(model: Backbone | Sentiment) -> tuple[str, ...]:
+    """Distributions whose version may change what a network gives; pictures are resized by torch for all of them."""
+    bundled = ("efficientnet-lite-pytorch",) if isinstance(model, EfficientNetLite0) else ()
+    return ("torch", "scipy", *bundled, *network.libraries(model.path()))
 
 
 def _editing(clip: video.Clip, probabilities: list[Floats]) -> Floats:

@@ -57,11 +57,15 @@ def run_module(network: nn.Module, how: Preprocessing, device: str) -> Callable[
 
     @torch.inference_mode()
     def run(frames: Frames) -> tuple[Floats, Floats]:
-        pieces = [network(part) for part in torch.split(prepare(frames, how, device), _AT_ONCE)]
+        pieces = [network(prepare(part, how, device)) for part in _parts(frames)]
         features, logits = (torch.cat(values) for values in zip(*pieces, strict=True))
         return features.cpu().numpy(), logits.softmax(dim=1).cpu().numpy()
 
     return run
+
+
+def _parts(frames: Frames) -> list[Frames]:
+    return [frames[start : start + _AT_ONCE] for start in range(0, len(frames), _AT_ONCE)]
 
 
 def run_file(settings: ModelFile, device: str) -> Callable[[Frames], tuple[Floats, Floats]]:
@@ -83,7 +87,7 @@ def run_file(settings: ModelFile, device: str) -> Callable[[Frames], tuple[Float
     _check_input(network, settings.preprocessing.crop, last=last)
 
     def run(frames: Frames) -> tuple[Floats, Floats]:
-        pictures = prepare(frames, settings.preprocessing, "cpu").numpy()
+        pictures = np.concatenate([prepare(part, settings.preprocessing).numpy() for part in _parts(frames)])
         items = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)) if last else pictures
         outputs = [output.reshape(len(frames), -1) for output in in_batches(network, items, _AT_ONCE)]
         vectors = _take(network, outputs, settings.features, "features")

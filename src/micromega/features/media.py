@@ -11,6 +11,7 @@ from micromega.errors import DataError
 from micromega.features.extractor import Media
 from micromega.market.market import Market
 
+_OUTSIDE = r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\x00"
 _FIELDS = ("caption", "sticker_text", "speech_text", "hashtag", "music_id", "duration_s")
 
 
@@ -25,7 +26,8 @@ def media_posts(market: Market) -> pa.Table:
         posts.
 
     Raises:
-        DataError: no post has one.
+        DataError: no post has one, or one leads out of the folder: tables come from others, and must not say which
+            files of this machine are read. Links inside the folder are followed.
     """
     posts = market.table("posts")
     has = pc.is_valid(posts.column("media_path"))
@@ -33,6 +35,13 @@ def media_posts(market: Market) -> pa.Table:
         raise DataError(
             f'posts.parquet: column "media_path" (picture or video file, relative to the market\'s folder) holds no '
             f'value in market "{market.name}". Fill it in, or choose features=text, which needs no media.'
+        )
+    outside = posts.filter(pc.fill_null(pc.match_substring_regex(posts.column("media_path"), _OUTSIDE), False))
+    if outside.num_rows:
+        first = outside.slice(0, 1).select(["post_id", "media_path"]).to_pylist()[0]
+        raise DataError(
+            f'posts.parquet: {outside.num_rows} values of "media_path" lead out of the folder of media, the first in '
+            f"post {first['post_id']}: {first['media_path']!r}. Give paths below one folder, and media=FOLDER."
         )
     share = universality(posts.column("hashtag"), posts.column("music_id"))
     return posts.select(["post_id", "media_path", *_FIELDS]).append_column("universality", share).filter(has)

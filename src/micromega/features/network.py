@@ -47,6 +47,20 @@ def require_weights(path: Path, what: str, source: str) -> Path:
     return path
 
 
+def weight_files(path: Path) -> list[Path]:
+    """List the files that hold a network: its own, and of ONNX those that its weights lie in."""
+    if path.suffix != ".onnx":
+        return [path]
+    from micromega.features.onnx import external_files  # noqa: PLC0415
+
+    return [path, *external_files(path)]
+
+
+def libraries(path: Path) -> tuple[str, ...]:
+    """Name the distributions that run a network of this file; their versions may change the last digits."""
+    return {".onnx": ("onnxruntime",), ".tflite": ("ai-edge-litert",)}.get(path.suffix, ("torch",))
+
+
 def open_network(path: Path, what: str, source: str, device: str = "cpu") -> Network:
     """Load a network by the ending of its file's name. A network is a program: load only files you trust.
 

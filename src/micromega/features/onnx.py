@@ -75,6 +75,46 @@ def dequantise(values: NDArray[Any], step: Step) -> Floats:
     return np.asarray((values.astype(np.float32) - step[1]) * step[0], dtype=np.float32)
 
 
+def external_files(path: Path) -> list[Path]:
+    """List the files beside an ONNX file in which its weights lie (external data).
+
+    Args:
+        path: the file.
+
+    Returns:
+        Existing and missing files, sorted, each once.
+
+    Raises:
+        ConfigError: damaged.
+    """
+    try:
+        graphs = [value for number, value in _fields(path.read_bytes()) if number == 7]
+        names = {name for graph in graphs for name in _external(graph)}
+    except (IndexError, TypeError, ValueError) as error:
+        raise damaged(path, error) from None
+    return sorted(path.parent / name for name in names)
+
+
+def _external(graph: memoryview) -> Iterator[str]:
+    """Find the locations that a GraphProto's tensors name, also those in its nodes' attributes.
+
+    GraphProto.node = 1, .initializer = 5; NodeProto.attribute = 5; AttributeProto.t = 5, .g = 6, .tensors = 10,
+    .graphs = 11; TensorProto.external_data = 13, entries of key = 1 and value = 2.
+    """
+    tensors = [value for number, value in _fields(graph) if number == 5]
+    for node in (value for number, value in _fields(graph) if number == 1):
+        for attribute in (value for number, value in _fields(node) if number == 5):
+            for number, value in _fields(attribute):
+                if number in (5, 10):
+                    tensors.append(value)
+                elif number in (6, 11):
+                    yield from _external(value)
+    for tensor in tensors:
+        for entry in (dict(_fields(value)) for number, value in _fields(tensor) if number == 13):
+            if bytes(entry[1]) == b"location":
+                yield bytes(entry[2]).decode()
+
+
 def _steps(path: Path, source: str, outputs: list[str]) -> dict[str, Step]:
     """Find how input and outputs are quantised: in the nodes next to them, which onnxruntime does not tell.
 

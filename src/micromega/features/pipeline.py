@@ -30,6 +30,7 @@ from micromega.market.market import Market
 log = logging.getLogger(__name__)
 _AHEAD = 4  # files handed out per worker before their results are asked for
 _BLOCK = 64 << 20  # bytes of values held before they are written
+_OVERHEAD = 256  # bytes of a post's id and array beside the values
 _NEWS_S = 60.0  # between two lines of progress in a log
 
 
@@ -234,7 +235,7 @@ class _Buffer:
     def add(self, post_id: str, value: NDArray[Any]) -> None:
         self.ids.append(post_id)
         self.values.append(value if self.spec.ragged else value[None])
-        self.bytes += value.nbytes
+        self.bytes += value.nbytes + _OVERHEAD
         if self.bytes > _BLOCK:
             self.flush()
 

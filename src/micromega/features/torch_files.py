@@ -1,6 +1,8 @@
 """Files of torch: weights of a known architecture, and whole networks saved by `torch.export`."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -8,6 +10,8 @@ from torch import Tensor, nn
 
 from micromega.errors import ConfigError
 from micromega.features.network import Floats, Network, damaged, require_one_input, require_weights
+
+_FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def open_exported(path: Path, device: str) -> Network:
@@ -24,7 +28,8 @@ def open_exported(path: Path, device: str) -> Network:
         ConfigError: damaged, or several inputs.
     """
     try:
-        program = torch.export.load(path)
+        with _weights_only():
+            program = torch.export.load(path)
     except Exception as error:  # what it raises for damaged files is not specified
         raise damaged(path, error) from None
     if device != "cpu":
@@ -44,6 +49,20 @@ def open_exported(path: Path, device: str) -> Network:
 
     shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape)
     return Network(path=path, shape=shape, run=run)
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Let no pickle inside a file run code: `torch.export.load` reads some of them without `weights_only`."""
+    before = os.environ.get(_FORCED)
+    os.environ[_FORCED] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FORCED]
+        else:
+            os.environ[_FORCED] = before
 
 
 def load_state(module: nn.Module, path: Path, what: str, source: str) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 
 SHORTER_SIDE = 512
 """Key frames are kept at this shorter side at most, pixels: twice what networks read, and a minute of 4K fits."""
+MOST_PIXELS = 120_000_000
+"""Larger pictures are refused, before they are decoded: a megabyte can hold a picture that takes gigabytes."""
+NARROWEST = 32
+"""Longer to shorter side of a picture; narrower ones are refused, since networks see the shorter side enlarged."""
+MOST_BYTES = 1 << 30
+"""Of the key frames of one file."""
+_FORMATS = (
+    *("mov", "matroska", "avi", "flv", "asf", "mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc", "mjpeg", "ivf"),
+    *("obu", "nut", "mxf", "dv", "rm", "ogg", "wav", "w64", "aiff", "au", "caf", "mp3", "aac", "flac", "ac3", "eac3"),
+    *("amr", "ape", "wv", "tta", "gif", "apng", "jpegxl_anim"),
+    *(f"{name}_pipe" for name in ("png", "jpeg", "webp", "bmp", "tiff", "gif", "jpegxl", "j2k", "ppm", "pgm", "qoi")),
+)
+"""What is read. Playlists, lists of files and stream descriptions are not: they make the decoder open other files and
+addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +67,29 @@ def opened(path: Path) -> Iterator["InputContainer"]:
     if not path.is_file():
         msg = f"{path}: there is no such media file. Correct media_path in the posts table, or drop it there."
         raise MediaError(msg)
+    options = {"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MOST_PIXELS)}
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with (
+            path.open("rb") as file,
+            av.open(_Nameless(file), "r", options=options, metadata_errors="replace") as container,
+        ):
             yield container
     except (av.FFmpegError, av.error.EOFError) as error:
-        msg = f"{path}: cannot be decoded ({error.strerror}). Get the file again, or drop its media_path."
+        refused = f"; playlists and pictures of more than {MOST_PIXELS:,} pixels are refused"
+        reason = f"{error.strerror}{refused if isinstance(error, av.error.ArgumentError) else ''}"
+        msg = f"{path}: cannot be decoded ({reason}). Get the file again, or drop its media_path."
         raise MediaError(msg) from None
 
 
+class _Nameless:
+    """A file without its name, which would decide the format and could stand for many files ("p%d.png")."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 def on_one_thread(path: Path, stream: "VideoStream | AudioStream") -> None:
-    """Decode a stream on one thread, since work is shared out by file.
+    """Decode a stream on one thread, since work is shared out by file, and nothing larger than `MOST_PIXELS`.
 
     Raises:
         MediaError: its codec is unknown.
@@ -71,6 +99,8 @@ def on_one_thread(path: Path, stream: "VideoStream | AudioStream") -> None:
         msg = f"{path}: cannot be decoded (unknown {stream.type} codec). Convert the file, or drop its media_path."
         raise MediaError(msg)
     codec.thread_count = 1
+    if stream.type == "video":
+        codec.options = {"max_pixels": str(MOST_PIXELS)}
 
 
 def read_clip(
@@ -85,33 +115,42 @@ def read_clip(
         longest_s: longer videos are refused, seconds.
 
     Returns:
-        The clip; None if the file has no pictures (sound alone).
+        The clip; None if the file has no pictures (sound alone, or with the cover of its album).
 
     Raises:
         MediaError: the file cannot be decoded, breaks off, or is too long.
     """
     with opened(path) as container:
-        if not container.streams.video:
+        from av.stream import Disposition  # noqa: PLC0415  (`opened` has seen to it)
+
+        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        if not streams:
             return None
-        stream = container.streams.video[0]
+        stream = streams[0]
         on_one_thread(path, stream)
         rate = stream.average_rate or stream.guessed_rate or Fraction(30)
         detection = SceneDetection(scenes, rate) if scenes is not None else None
         large, small = _Scaler("rgb24"), _Scaler("bgr24")
+        thumb: tuple[int, int] | None = None  # of all frames, also in a stream that changes its size midway
         kept: list[NDArray[np.uint8]] = []
         times: list[float] = []
-        end = 0.0
+        end = due = 0.0
         for frame, pts, base in _timed(container, stream, rate):
             time = float(pts * base)
             end = max(end, time + float(frame.duration * base if frame.duration else 1 / rate))
             if end > longest_s:
                 msg = f"{path}: the video is longer than {longest_s:g} s. Raise longest_s to take it in."
                 raise MediaError(msg)
-            if time >= len(kept) * interval_s - 1e-6:
-                kept.append(_upright(large, frame, kept[0].shape if kept else None))
+            if time >= due - 1e-6:
+                kept.append(_upright(path, large, frame, kept[0].shape if kept else None))
                 times.append(time)
+                due = (floor((time + 1e-6) / interval_s) + 1) * interval_s  # one frame after a gap, not one for each
+                if len(kept) * kept[0].nbytes > MOST_BYTES:
+                    msg = f"{path}: its key frames take more than {MOST_BYTES:,} bytes. Raise interval_s to take it in."
+                    raise MediaError(msg)
             if detection is not None:
-                detection.see(_small(small, frame), pts, base)
+                thumb = thumb or _small_size(frame)
+                detection.see(small(frame, *thumb), pts, base)
         picture = _is_picture(container)
         _require_whole(path, kept, end, stream)
     return Clip(
@@ -150,8 +189,14 @@ class _Scaler:
         return pixels
 
 
-def _upright(scale: _Scaler, frame: "VideoFrame", shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
+def _upright(path: Path, scale: _Scaler, frame: "VideoFrame", shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
     """Shrink a frame if it is large, and turn it as its metadata say; `shape` is that of the frames before it."""
+    if max(frame.width, frame.height) > NARROWEST * min(frame.width, frame.height):
+        msg = (
+            f"{path}: a picture of {frame.width} x {frame.height} is narrower than 1 to {NARROWEST}. Cut it, or drop "
+            "its media_path."
+        )
+        raise MediaError(msg)
     turns = round(frame.rotation / 90) % 4  # counter-clockwise
     shrink = min(1.0, SHORTER_SIDE / min(frame.width, frame.height))
     height, width = max(1, round(frame.height * shrink)), max(1, round(frame.width * shrink))
@@ -160,10 +205,10 @@ def _upright(scale: _Scaler, frame: "VideoFrame", shape: tuple[int, ...] | None)
     return np.ascontiguousarray(np.rot90(scale(frame, height, width), turns))
 
 
-def _small(scale: _Scaler, frame: "VideoFrame") -> NDArray[np.uint8]:
-    """Shrink a frame for scene detection: (H, W, 3) blue, green, red."""
+def _small_size(frame: "VideoFrame") -> tuple[int, int]:
+    """Height and width of frames for scene detection."""
     width = min(WIDTH, frame.width)
-    return scale(frame, max(1, round(frame.height * width / frame.width)), width)
+    return max(1, round(frame.height * width / frame.width)), width
 
 
 def _is_picture(container: "InputContainer") -> bool:

@@ -16,7 +16,7 @@ from micromega.files import sha256_of
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
     """What became of one media file."""
 
@@ -52,21 +52,29 @@ class Worker:
             is a defect and raised.
         """
         try:
-            content = sha256_of(path)
+            content = _content(path)
         except OSError as error:
-            reason = f"{path}: cannot be read ({error.strerror or error})."
-            return Done(problems=dict.fromkeys(range(len(self.extractors)), reason))
-        computed, problems = 0, {}
+            return self._unreadable(path, error)
+        found: dict[int, bytes] = {}
+        problems: dict[int, str] = {}
         for number, signature in enumerate(self.signatures):
             if self.cache.read(signature, content) is None:
                 try:
-                    arrays = self.extract(number, path)
+                    found[number] = pack(self.extract(number, path))
                 except MediaError as error:
                     problems[number] = str(error)
-                else:
-                    self.cache.write(signature, content, pack(arrays))
-                    computed += 1
-        return Done(content=content, computed=computed, problems=problems)
+        try:
+            if found and _content(path) != content:  # these values would stand for the old content for ever
+                raise OSError("it changed while it was read")
+        except OSError as error:
+            return self._unreadable(path, error)
+        for number, data in found.items():
+            self.cache.write(self.signatures[number], content, data)
+        return Done(content=content, computed=len(found), problems=problems)
+
+    def _unreadable(self, path: Path, error: OSError) -> Done:
+        reason = f"{path}: cannot be read ({error.strerror or error})."
+        return Done(problems=dict.fromkeys(range(len(self.extractors)), reason))
 
     def extract(self, number: int, path: Path) -> Arrays:
         """Run one extractor on one file.
@@ -85,6 +93,13 @@ class Worker:
         except Exception as error:
             error.add_note(f"while {type(self.extractors[number]).__name__} read {path}")
             raise
+
+
+def _content(path: Path) -> str:
+    """SHA-256 of a file; a pipe or a device would keep the worker for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file")
+    return sha256_of(path)
 
 
 _worker: Worker | None = None

@@ -6,6 +6,7 @@ id without a row has no such feature (no sound, no text).
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ from micromega.market.storage import read_parquet, write_parquet
 FOLDER = "features"
 _META, _IDS, _VALUES, _OFFSETS = "meta.json", "ids.parquet", "values.npy", "offsets.npy"
 _KEYS = ("name", "key", "ragged", "shape", "dtype", "rows", "items", "source", "fingerprint")
+_FEW = 8
+"""Less than one in so many items is a random batch."""
 _HEADER = 128
 """Bytes kept for the header of values.npy, which is written last: the number of items is known only then."""
 
@@ -85,9 +88,12 @@ class FeatureArray:
         Returns:
             (n, *shape) values; sequences: (sum of their lengths, *shape), one after another, see `lengths`.
         """
-        if self.offsets is None:
-            return np.ascontiguousarray(self.values[rows])
-        return np.ascontiguousarray(self.values[items_of(self.offsets, rows)])
+        items = rows if self.offsets is None else items_of(self.offsets, rows)
+        mapped: Any = self.values.base
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+            # Reading ahead turned a batch of 1 MB into 370 MB from disk; reading everything needs it.
+            mapped.madvise(mmap.MADV_RANDOM if len(items) * _FEW < len(self.values) else mmap.MADV_NORMAL)
+        return np.ascontiguousarray(self.values[items])
 
 
 def items_of(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

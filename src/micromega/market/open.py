@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Builder = Callable[[Any, Path], Market]
 
 
-def open_market(config: Any, cache: Path) -> Market:
+def open_market(config: Any, cache: Path | str) -> Market:
     """Give the market that a config object of the group `market` describes.
 
     Args:
@@ -35,7 +35,7 @@ def open_market(config: Any, cache: Path) -> Market:
     if not isinstance(target, str) or not str(getattr(config, "config_group", "")).startswith("market/"):
         raise ConfigError(f"market: expected a choice of the group market, got {type(config).__name__}.")
     module, name = target.split(":")
-    return cast(Builder, getattr(import_module(module), name))(config, cache)
+    return cast(Builder, getattr(import_module(module), name))(config, Path(cache))
 
 
 def cached(config: Any, cache: Path, sources: Iterable[Path], build: Callable[[Path], Market]) -> Market:

@@ -139,7 +139,8 @@ MENTIONS = TableSchema(
         "first_at": Column(type=TIME, doc="earliest such post with a known time, UTC"),
         "last_at": Column(type=TIME, doc="latest such post with a known time, UTC"),
     },
-    remedy="Derive it from posts with `micromega.market.mentions.mentions_from_posts`, or use market=simulated.",
+    remedy="It is derived from posts that name brands: give posts.brand_id or posts.mentioned_ids, and list the brands "
+    "in accounts (kind brand); from Python, `micromega.market.mentions.mentions_from_posts`.",
 )
 
 PRICES = TableSchema(

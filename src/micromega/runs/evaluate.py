@@ -106,6 +106,7 @@ def _check_finished(trained: Path, market: Market) -> None:
     if facts.get("market_fingerprint") not in (None, market.fingerprint):
         msg = f"{trained} was trained on other tables than {market.path} holds now. Train again."
         raise CheckpointError(msg)
+    record.check_arrays(facts, market, trained)
 
 
 def _export(
@@ -167,7 +168,8 @@ def _log_table(result: RankingEvaluation) -> None:
     width = max(len(name) for name in names)
     rows = ["  ".join([f"{'':6}", *(f"{name:>{width}}" for name in names)])]
     for method, values in result.metrics.items():
-        rows.append("  ".join([f"{method:6}", *(f"{values[name]:{width}.4f}" for name in names)]))
+        cells = (f"{values[name]:{width}.4f}" if math.isfinite(values[name]) else f"{'–':>{width}}" for name in names)
+        rows.append("  ".join([f"{method:6}", *cells]))
     log.info("On %d held-out brands:\n%s", len(result.test.brand_ids), "\n".join(rows))
 
 

@@ -86,7 +86,7 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         write_text_atomically(folder / REPORT, page)
         write_atomically(folder / PLAN, lambda file: _write_table(table, file))  # last: no plan without its certificate
         record.update_record(folder, status="done", plan_status=str(plan.status), finished_at=record.now())
-        _log_plan(problem, plan, certificate, brand_id)
+        _log_plan(problem, plan, certificate, _name_of(brand_id, market))
         log.info("Plan, certificate and report: %s", folder)
         log.info("Open the report: %s", folder / REPORT)
     return plan.objective if request.optimized_metric == "objective" else None
@@ -122,9 +122,20 @@ def _brand(wanted: str | None, scores: Scores, market: Market) -> str:
             return str(found)
     names = dict(zip(accounts["account_id"].to_pylist(), accounts["name"].to_pylist(), strict=True))
     known = ", ".join(sorted(names[item] or item for item in scored))
-    seen = " It is in the market but was not scored (evaluation.brands=all scores every brand)." if len(named) else ""
+    seen = ""
+    if len(named) or wanted in names:
+        seen = (
+            " It is in the market, but only held-out brands are scored: add evaluation.brands=all to evaluate.py and "
+            "optimize.py (scores of brands seen in training are too good: docs/ranker.md)."
+        )
     msg = f"problem.brand: {wanted!r} has no scores.{seen} Scored: {known}."
     raise ConfigError(msg)
+
+
+def _name_of(brand_id: str, market: Market) -> str:
+    accounts = market.table("accounts")
+    names = accounts.filter(pc.equal(accounts["account_id"], brand_id))["name"].to_pylist()
+    return next((str(name) for name in names if name), brand_id)
 
 
 def _solve(config: Any, problem: CampaignProblem) -> tuple[Plan, Certificate]:
@@ -149,10 +160,10 @@ def _write_table(table: pa.Table, file: Any) -> None:
     pq.write_table(table, file, write_page_checksum=True)
 
 
-def _log_plan(problem: CampaignProblem, plan: Plan, certificate: Certificate, brand_id: str) -> None:
+def _log_plan(problem: CampaignProblem, plan: Plan, certificate: Certificate, brand: str) -> None:
     log.info(
         "Brand %s: %d posts, %s %s of %s %s, %s %s (%s, proven gap %.3g %%).",
-        brand_id,
+        brand,
         int(plan.chosen.sum()),
         f"{certificate.spend:,.0f}",
         problem.currency,

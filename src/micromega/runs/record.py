@@ -14,7 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from micromega.config.redact import redact
-from micromega.errors import ConfigError
+from micromega.errors import CheckpointError, ConfigError
 from micromega.files import write_text_atomically
 
 _PACKAGES = (
@@ -84,6 +84,26 @@ def lineage(*, signature: str, seed: int, tags: tuple[str, ...], overrides: list
         "platform": platform.platform(),
         "started_at": now(),
     }
+
+
+def check_arrays(facts: Mapping[str, Any], market: Any, folder: Path) -> None:
+    """Refuse a run whose feature arrays have been made again with other values; tables alone are in the fingerprint.
+
+    Args:
+        facts: the run's record.
+        market: the market in use.
+        folder: the run's.
+
+    Raises:
+        CheckpointError: an array differs.
+    """
+    for name, fingerprint in facts.get("arrays", {}).items():
+        if market.features(name).fingerprint != fingerprint:
+            msg = (
+                f"{folder} was trained on other values of the feature {name} than {market.path} holds now. Remove the "
+                "folder to train anew, or put the old array back."
+            )
+            raise CheckpointError(msg)
 
 
 def now() -> str:

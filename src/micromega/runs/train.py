@@ -83,6 +83,7 @@ def _check_same_market(earlier: Mapping[str, Any], market: Market, folder: Path)
             "tables have changed. Remove the folder to train anew, or put the old tables back."
         )
         raise CheckpointError(msg)
+    record.check_arrays(earlier, market, folder)
 
 
 def _quieten_lightning() -> None:
@@ -98,6 +99,7 @@ def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -
     pl.seed_everything(request.seed, workers=True, verbose=False)
     datamodule = resolve_target(type(request.data).config_target.replace(":", "."))(request.data, market)
     datamodule.setup("fit")
+    record.update_record(folder, arrays=getattr(datamodule, "arrays", {}))
     model = resolve_target(type(request.model).config_target.replace(":", "."))(request.model, datamodule.spec)
     start = _start(request, folder)
     resolved = OmegaConf.to_container(config, resolve=True)

@@ -59,3 +59,11 @@ def test_the_graphs_have_the_numbers_of_the_page(public_data, tmp_path, file, se
     market = open_market(config.EdgeList(path=str(path), directed="false" not in setting), tmp_path)
     assert market.table("accounts").num_rows == number(accounts)
     assert market.table("follows").num_rows == number(follows)
+
+
+@pytest.mark.realdata
+def test_the_example_runs(public_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiktok-creators-2020").symlink_to(public_data / "tiktok-creators-2020")
+    exec(re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)[0], {})
+    assert capsys.readouterr().out == "50227\n"

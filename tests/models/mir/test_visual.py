@@ -1,5 +1,7 @@
 """Pictures in the ranker: what is pooled, what is left out, and that a world without signal stays one."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,13 +9,14 @@ import pytorch_lightning as pl
 import torch
 from mir_markets import HandMadeMarket, hand_made
 
-from micromega.errors import DataError
+from micromega.errors import CheckpointError, DataError
 from micromega.market.arrays import FeatureArray
 from micromega.models.mir import auc, features
 from micromega.models.mir.accounts import build_accounts
 from micromega.models.mir.baselines import similarity_scores
-from micromega.models.mir.config import MIRDataConfig, MIRModelConfig
+from micromega.models.mir.config import MIRDataConfig, MIREvaluationConfig, MIRModelConfig
 from micromega.models.mir.data import MIRData
+from micromega.models.mir.evaluate import evaluate
 from micromega.models.mir.module import MIRModule
 
 FRAMES = 3
@@ -113,6 +116,19 @@ def test_some_views_have_no_picture_at_all_and_the_test_above_sees_them():
     assert np.isfinite(accounts.features["visual"]).all()
     lost = accounts.features["visual"][~np.array(has)]
     assert (lost == lost[0]).all()
+
+
+def test_views_without_pictures_may_fill_a_whole_block(monkeypatch):
+    monkeypatch.setattr(features, "_BLOCK", 40)
+    posts = few_posts()
+    array = looks(posts, missing=0)
+    last = np.array([len(posts) - 1])  # "an ad" of the last brand: the views before it have nothing
+    row = array.rows_of([f"p{last[0]}"])
+    only = frames([f"p{last[0]}"], np.repeat(array.take(row), 9, axis=0), [9 * array.lengths[row[0]]])
+    accounts = build_accounts(market_of(posts, only), config_of())
+    np.testing.assert_allclose(
+        accounts.features["visual"], np.tile(array.take(row).mean(axis=0), (accounts.members.shape[0], 1)), rtol=2e-3
+    )
 
 
 def test_arrays_stand_side_by_side_and_fixed_ones_are_taken_as_they_are():
@@ -240,3 +256,29 @@ def test_features_of_accounts_and_of_other_posts_are_refused():
     elsewhere = frames([f"q{n}" for n in range(len(array))], array.values, array.lengths)
     with pytest.raises(DataError, match=r"image_frames holds none of the posts.*data\.visual"):
         build_accounts(market_of(posts, elsewhere), config_of())
+
+
+def test_arrays_extracted_anew_are_noticed_by_a_checkpoint_of_the_same_market():
+    market = world_without_signal(0)
+    (array,) = market.arrays.values()
+    market.arrays["image_frames"] = dataclasses.replace(array, fingerprint="before")
+    data = set_up(market)
+    assert data.arrays == {"image_frames": "before"}
+    assert set_up(market, modalities=("text",)).arrays == {}
+    module = MIRModule(MIRModelConfig(modalities=("visual",)), data.spec)
+    module.attach(data)
+    checkpoint = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams)}
+    module.on_save_checkpoint(checkpoint)
+    config = MIREvaluationConfig(uncertainty_samples=0)
+    evaluate(config, checkpoint=checkpoint, data=set_up(market), seed=0)
+    module.on_load_checkpoint(checkpoint)
+
+    market.arrays["image_frames"] = dataclasses.replace(array, fingerprint="after")
+    with pytest.raises(CheckpointError, match="other values of the features image_frames"):
+        evaluate(config, checkpoint=checkpoint, data=set_up(market), seed=0)
+    module.attach(set_up(market))
+    with pytest.raises(CheckpointError, match="other values of the features image_frames"):
+        module.on_load_checkpoint(checkpoint)
+    market.fingerprint = "another market, to which weights may be carried over"
+    module.attach(set_up(market))
+    module.on_load_checkpoint(checkpoint)

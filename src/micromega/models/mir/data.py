@@ -119,6 +119,12 @@ class MIRData(pl.LightningDataModule):
         self.config, self.market = config, market
         self.accounts: Accounts | None = None
 
+    @property
+    def arrays(self) -> dict[str, str]:
+        """Feature arrays that are read, with their fingerprints."""
+        names = self.config.visual if "visual" in self.config.modalities else ()
+        return {name: self.market.features(name).fingerprint for name in names}
+
     def setup(self, stage: str) -> None:
         """Pool the histories, split the brands by category, and measure the training features, once."""
         if self.accounts is not None:

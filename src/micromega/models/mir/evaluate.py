@@ -13,7 +13,7 @@ from micromega.models.evaluation import PairScores, RankingEvaluation
 from micromega.models.mir.baselines import random_scores, similarity_scores
 from micromega.models.mir.config import MIREvaluationConfig
 from micromega.models.mir.data import MIRData
-from micromega.models.mir.module import ORIGIN, MIRModule, ranking_metrics
+from micromega.models.mir.module import ORIGIN, MIRModule, check_arrays, ranking_metrics
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ def _check_origin(checkpoint: Mapping[str, Any], data: MIRData, config: MIREvalu
     if origin.get("market_fingerprint") != data.market.fingerprint:
         log.warning("The checkpoint was trained on another market; its brands are taken for others than these.")
         return
+    check_arrays(origin, {"market_fingerprint": data.market.fingerprint, "arrays": data.arrays})
     assert data.accounts is not None
     held_out = data.accounts.brand_ids[np.concatenate([data.splits["validation"], data.splits["test"]])]
     seen = sorted(set(origin["train_brands"]) & set(held_out.tolist()))

@@ -125,11 +125,35 @@ def _visual(
             )
             raise DataError(msg)
         chosen = by_view[:, used].tocsr()
-        pooled = _pooled(post_vectors(array, row[used]), chosen, config)
+        pooled = _pooled_in_blocks(array, row[used], chosen, config)
         empty = np.diff(chosen.indptr) == 0
         pooled[empty] = pooled[~empty].mean(axis=0)
         parts.append(pooled)
     return np.concatenate(parts, axis=1)
+
+
+def _pooled_in_blocks(
+    array: FeatureArray, rows: NDArray[np.int64], members: sparse.csr_matrix, config: MIRDataConfig
+) -> NDArray[np.float32]:
+    """Pool some views at a time, so that the posts of one block alone are in memory.
+
+    Args:
+        array: feature of posts.
+        rows: (n,) row of each post in the array.
+        members: (V, n) sparse 0/1.
+        config: how to pool.
+
+    Returns:
+        (V, d), zeros for a view without posts.
+    """
+    size = int(np.prod(array.shape))
+    block = np.cumsum(np.diff(members.indptr)) * size // _BLOCK
+    parts = []
+    for views in np.split(np.arange(members.shape[0]), np.flatnonzero(np.diff(block)) + 1):
+        own = members[views]
+        posts = np.unique(own.indices)
+        parts.append(_pooled(post_vectors(array, rows[posts]), own[:, posts], config))
+    return np.concatenate(parts)
 
 
 def post_vectors(array: FeatureArray, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromega.config.schema import plain
-from micromega.errors import ConfigError
+from micromega.errors import CheckpointError, ConfigError
 from micromega.models.mir import metrics
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
@@ -100,12 +100,17 @@ class MIRModule(pl.LightningModule):
         self._ids = data.accounts.brand_ids, data.accounts.creator_ids
         self._origin = {
             "market_fingerprint": data.market.fingerprint,
+            "arrays": data.arrays,
             "train_brands": data.accounts.brand_ids[data.splits["train"]].tolist(),
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen, so that no brand of theirs is taken for a held-out one."""
         checkpoint[ORIGIN] = self._origin
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with weights that were trained on other arrays of the same market."""
+        check_arrays(checkpoint.get(ORIGIN, {}), self._origin)
 
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""
@@ -192,6 +197,27 @@ class MIRModule(pl.LightningModule):
         creators = np.unique(batch["creator"].cpu().numpy())
         shown_brands, shown_creators = ", ".join(self._ids[0][brands[:10]]), ", ".join(self._ids[1][creators[:10]])
         return f"{len(brands)} brands ({shown_brands}, …), {len(creators)} creators ({shown_creators}, …)"
+
+
+def check_arrays(origin: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Notice feature arrays that were made again with other values, which the market's fingerprint does not cover.
+
+    Args:
+        origin: what the checkpoint has seen.
+        now: the same of the data at hand.
+
+    Raises:
+        CheckpointError: the market is the same, and an array is not.
+    """
+    if origin.get("market_fingerprint") != now["market_fingerprint"]:
+        return
+    other = sorted(name for name, value in origin.get("arrays", {}).items() if now["arrays"].get(name) != value)
+    if other:
+        msg = (
+            f"ckpt_path: the checkpoint was trained on other values of the features {', '.join(other)} than the market "
+            "holds now. Train again, or put the old arrays back."
+        )
+        raise CheckpointError(msg)
 
 
 def ranking_metrics(
