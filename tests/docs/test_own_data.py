@@ -1,6 +1,7 @@
 """docs/own_data.md: its files, its map and its commands, as the page gives them."""
 
 import csv
+import json
 import logging
 import re
 import shlex
@@ -17,14 +18,16 @@ from micromega.market.__main__ import main
 from micromega.market.importers.mapped.column_map import _TABLE, _TOP, DERIVED
 from micromega.market.importers.mapped.values import bad_values, read_values
 from micromega.market.schemas import SCHEMAS
+from micromega.runs.record import EVALUATION
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own_data.md").read_text(encoding="utf-8")
 POSTS, ACCOUNTS = re.findall(r"```csv\n(.*?)```", PAGE, flags=re.DOTALL)
-(MAP,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+MAP, OWN_WORDS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 PRINTED, MESSAGE = re.findall(r"```text\n(.*?)```", PAGE, flags=re.DOTALL)
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL) for line in block.splitlines()]
 MARKET = [line for line in COMMANDS if line.startswith("python -m micromega.market ")]
 TRAIN = [line for line in COMMANDS if line.startswith("python train.py ")]
+PLANNING = [line for line in COMMANDS if line.startswith(("python evaluate.py ", "python optimize.py "))]
 TINY = "data.min_positives=2 trainer.max_epochs=1 trainer.log_every_n_steps=1 data.hashed_size=16"
 
 
@@ -45,8 +48,8 @@ def market_command(line):
 
 
 def test_every_command_is_run_by_a_test():
-    assert len(COMMANDS) == 6
-    assert [*MARKET[:2], *TRAIN, *MARKET[2:]] == COMMANDS
+    assert len(COMMANDS) == 8
+    assert [*MARKET[:2], *TRAIN, *PLANNING, *MARKET[2:]] == COMMANDS
 
 
 def test_the_map_has_ten_lines_or_so():
@@ -70,10 +73,31 @@ def test_the_suggested_map_is_the_one_on_the_page(place):
 
 def test_the_message_of_the_page(place, capsys):
     path = place / "my-files" / "posts.csv"
-    path.write_text(POSTS.replace("310", "many"))
+    path.write_text(POSTS.replace("310", "many").replace("25/05/2024", "25 May"))
     assert market_command(MARKET[0]) == 2
-    assert capsys.readouterr().err in MESSAGE
+    assert capsys.readouterr().err == MESSAGE.split("\n\n", 1)[1]
     assert market_command(MARKET[-1]) == 0
+
+
+def test_the_words_of_the_page(place):
+    (place / "my-files" / "words.yaml").write_text(OWN_WORDS, encoding="utf-8")
+    rows = "Konto;Typ;Abonnenten;Verifiziert\nacme;Marke;k. A.;JA\nann;influencer;12.000;nein\nben;Creator;7;ja\n"
+    (place / "my-files" / "konten.csv").write_text(rows, encoding="utf-8")
+    assert main(["import", "mapped", "my-files/words.yaml", "words"]) == 0
+    accounts = Market.load(place / "words").table("accounts")
+    assert accounts["kind"].to_pylist() == ["brand", "creator", "creator"]
+    assert accounts["followers"].to_pylist() == [None, 12_000, 7]
+    assert accounts["verified"].to_pylist() == [True, False, True]
+    assert set(accounts["platform"].to_pylist()) == {"instagram"}
+
+
+def test_columns_are_in_the_tables_that_the_page_names():
+    rows = re.findall(r"^\| (`.*?) \| (`.*) \|$", PAGE.split("### Which table")[1].split("###")[0], flags=re.MULTILINE)
+    assert len(rows) == 4
+    for columns, tables in rows:
+        for column in re.findall(r"`(\w+)`", columns):
+            holders = [table for table in re.findall(r"`(\w+)`", tables) if column in SCHEMAS[table].columns]
+            assert holders == re.findall(r"`(\w+)`", tables), column
 
 
 def test_the_tables_of_keys_are_complete():
@@ -87,7 +111,7 @@ def test_the_tables_of_keys_are_complete():
 
 
 def keys_of_the_page():
-    return PAGE.split("## The map, key by key")[1].split("## How cells")[0].split("For each table:")
+    return PAGE.split("## The map, key by key")[1].split("### Which table")[0].split("For each table:")
 
 
 def test_cells_are_read_as_the_page_says():
@@ -126,9 +150,9 @@ def enough(place):
     return market
 
 
-def run_training():
+def run(step):
     try:
-        cli.train()
+        step()
     except SystemExit as leaving:
         return leaving.code
     return 0
@@ -139,15 +163,22 @@ def test_training_on_own_files(enough, place, monkeypatch, capsys):
     assert mine.table("mentions").num_rows == enough.table("mentions").num_rows
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    for line in TRAIN:
+    for line in (*TRAIN, *PLANNING):
         _, script, *arguments = shlex.split(line)
-        assert script == "train.py"
+        if script == "optimize.py":  # for a brand used in training, as the page says
+            (path,) = (place / "runs" / "evaluate").glob(f"*/{EVALUATION}")
+            brand = json.loads(path.read_text())["facts"]["train_brands"][0]
+            arguments = [argument.replace("=acme", f"={brand}") for argument in arguments]
+            assert f"problem.brand={brand}" in arguments
+        step = {"train.py": cli.train, "evaluate.py": cli.evaluate, "optimize.py": cli.optimize}[script]
         monkeypatch.setattr(sys, "argv", [str(Path(__file__).parents[2] / script), *arguments, *TINY.split()])
         HydraConfig.instance().cfg = None  # as in a new process
-        status = run_training()
+        status = run(step)
         for handler in [handler for handler in root.handlers if handler not in handlers]:
             root.removeHandler(handler)  # Hydra's: one writes to what pytest has captured, one to a file
             handler.close()
         root.setLevel(level)
         assert not status, capsys.readouterr()
     assert list((place / "runs" / "train").glob("*/metrics.json"))
+    (report,) = (place / "runs" / "optimize").glob("*/report.html")
+    assert "trained on this brand" in report.read_text(encoding="utf-8")

@@ -92,7 +92,7 @@ def test_the_command_writes_texts_and_says_what_is_wrong(tmp_path):
 def test_help_names_the_choices(tmp_path):
     found = run_command(tmp_path, "--help")
     assert found.returncode == 0
-    assert "bundled, paper, text, topics" in found.stdout
+    assert "bundled, paper, sentences, text, topics" in found.stdout
 
 
 def test_what_cannot_be_read_is_listed_in_a_file(tmp_path, extractor, caplog):
@@ -175,3 +175,16 @@ def test_ray_itself_gives_the_bytes_of_the_plain_extraction(tmp_path, extractor,
     done = ray_script.extract_on_cluster(market, work, media=market.path, workers=2)
     assert done.computed == 20
     assert digest(market) == digest(whole)
+
+
+def test_all_missing_files_are_named_at_once(tmp_path):
+    parts = Features(
+        text={"word_vectors": str(tmp_path / "words.bin")},
+        topics=None,
+        image={"backbone": {"model": "vgg19", "weights": str(tmp_path / "vgg.pth")}},
+        audio={"weights": str(tmp_path / "yamnet.onnx")},
+    )
+    with pytest.raises(ConfigError) as told:
+        command._refuse_missing_files(parts)
+    for key in ("3 files", "features.text.word_vectors", "features.image.backbone.weights", "features.audio.weights"):
+        assert key in str(told.value)

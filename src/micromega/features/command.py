@@ -16,6 +16,7 @@ from micromega.errors import ConfigError
 from micromega.features.extractor import Extractor
 from micromega.features.pipeline import Extraction, extract
 from micromega.features.request import ExtractConfig, Features, Text
+from micromega.features.sentences import find_weights, write_sentences
 from micromega.features.sequences import TEXTS, count_words, vocabulary, write_texts
 from micromega.features.topics import write_topics
 from micromega.features.word_vectors import load_word_vectors
@@ -62,11 +63,16 @@ def run(request: ExtractConfig, market: Market) -> None:
     for leftover in (market.path / FOLDER).glob(".*.tmp"):  # of a command that was killed while it wrote
         shutil.rmtree(leftover, ignore_errors=True)
     parts = request.features
+    _refuse_missing_files(parts)
     extractors: list[Extractor] = [part for part in (parts.image, parts.audio) if part is not None]
     for extractor in extractors:
         extractor.signature()  # a missing weight file is said before any work
+    if parts.sentences is not None:
+        find_weights(parts.sentences)
     if parts.text is not None:
         _told(write_text_arrays(market, parts.text), "text")
+    if parts.sentences is not None:
+        _told(write_sentences(market, parts.sentences), "sentences")
     if parts.topics is not None:
         _told(write_topics(market, parts.topics), "hashtags")
     if extractors:
@@ -80,6 +86,24 @@ def run(request: ExtractConfig, market: Market) -> None:
             progress=sys.stderr.isatty(),
         )
         _report(done, market.path / FOLDER / BAD_MEDIA)
+
+
+def _refuse_missing_files(parts: Features) -> None:
+    """Name all missing files at once; where one is missing, its own reader says where to get it."""
+    image = parts.image
+    files = {
+        "text.word_vectors": parts.text and parts.text.word_vectors,
+        "topics.word_vectors": parts.topics and parts.topics.word_vectors,
+        "image.backbone.weights": getattr(image and image.backbone, "weights", None),
+        "image.sentiment.weights": getattr(image and image.sentiment, "weights", None),
+        "audio.weights": parts.audio and parts.audio.weights,
+    }
+    missing = [f"  features.{key}: {path}" for key, path in files.items() if path and not Path(path).is_file()]
+    if len(missing) > 1:
+        raise ConfigError(
+            f"{len(missing)} files are missing:\n" + "\n".join(missing) + "\nNothing is downloaded. The section "
+            '"Weight files" of docs/features.md says where to get each; features=paper looks in $MICROMEGA_WEIGHTS.'
+        )
 
 
 def write_text_arrays(market: Market, config: Text) -> dict[str, int]:

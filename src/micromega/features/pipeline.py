@@ -119,7 +119,10 @@ def gather(market: Market, work: Worker, done: Sequence[Done], *, media: Path, s
     problems = _problems(posts, paths, done, work.extractors)
     if all(len(each.problems) == len(work.extractors) for each in done):
         first = problems.slice(0, 1).to_pylist()[0]
-        raise DataError(f"None of {len(paths)} media files can be read. {first['extractor']}: {first['reason']}")
+        raise DataError(
+            f"None of {len(paths)} media files can be read. {first['extractor']}: {first['reason']}\n"
+            f"They were looked for in {media}; media=FOLDER names another folder."
+        )
     rows: dict[str, int] = {}
     for number, extractor in enumerate(work.extractors):
         kept = pa.array([number not in each.problems for each in done])

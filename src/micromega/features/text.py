@@ -11,9 +11,7 @@ from scipy import sparse
 from micromega.errors import ConfigError
 from micromega.features.word_vectors import WordVectors
 
-_DROPPED = (
-    r"(https?://\S+|www\.\S+|[@＠][\w.]*|<(?:email|phone|url)>)"  # mentions name the answer; addresses name people
-)
+NAMES = r"(https?://\S+|www\.\S+|[@＠][\w.]*|<(?:email|phone|url)>)"  # mentions name the answer; addresses name people
 _NOT_IN_WORDS = r"[^\p{L}\p{N}']+"
 
 
@@ -44,7 +42,7 @@ def tokenise(captions: pa.Array | pa.ChunkedArray) -> Tokens:
         The words of all captions.
     """
     lowered = pc.utf8_lower(pc.fill_null(captions, ""))
-    spaced = pc.replace_substring_regex(pc.replace_substring_regex(lowered, _DROPPED, " "), _NOT_IN_WORDS, " ")
+    spaced = pc.replace_substring_regex(pc.replace_substring_regex(lowered, NAMES, " "), _NOT_IN_WORDS, " ")
     lists = pc.split_pattern(pc.utf8_trim_whitespace(spaced), " ")
     lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
     text = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))

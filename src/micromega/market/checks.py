@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import DataError, some_of
+from micromega.market.loss import DropNote
 from micromega.market.schemas import REFERENCE_TABLE, TEXTS, Column, TableSchema
 
 OnBadRows = Literal["error", "drop"]
@@ -27,6 +28,8 @@ class Origin:
     """(N,) number of each row in the file."""
     word: str = "row"
     """What is numbered: row (of a Parquet file, the first is 0) or line (of a text file, the first is 1)."""
+    table: str = ""
+    """Table that the rows fill, to count what is dropped by; "" counts by file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def enforce(
         on_bad_rows: what to do.
 
     Returns:
-        The table without bad rows, its row numbers, and one note per kind of row that went.
+        The table without bad rows, its row numbers, and one note (a `DropNote`) per kind of row that went.
 
     Raises:
         DataError: bad rows with `on_bad_rows="error"`, or no row left.
@@ -106,7 +109,9 @@ def enforce(
     while problem := next(check(table), None):
         if on_bad_rows == "error":
             raise DataError(describe(table, problem, origin) + f"\n{problem.rule} {_DROP}")
-        notes.append("Dropped: " + describe(table, problem, origin))
+        text = "Dropped: " + describe(table, problem, origin)
+        count = int(problem.bad.sum())
+        notes.append(DropNote(text, where=origin.table or origin.file, rows=count, of=table.num_rows))
         keep = ~problem.bad
         table = table.filter(pa.array(keep))
         origin = replace(origin, numbers=origin.numbers[keep])

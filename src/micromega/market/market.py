@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from micromega.errors import DataError
 from micromega.market.arrays import FOLDER, FeatureArray, array_names, open_array
 from micromega.market.checks import OnBadRows, conform, enforce, rows_of, schema_check
 from micromega.market.fingerprint import market_fingerprint, table_fingerprint
+from micromega.market.loss import Loss, alarm, losses
 from micromega.market.schemas import REFERENCE_TABLE, SCHEMAS
 from micromega.market.storage import DESCRIPTION, Description, read_description, read_parquet
 
@@ -44,6 +45,8 @@ class Market:
     """Where the data come from."""
     notes: tuple[str, ...] = ()
     """What a reader should know, dropped rows included."""
+    dropped: Mapping[str, Loss] = field(default_factory=dict)
+    """Table, or file of the source -> how many of its bad rows were dropped, at the import or now; few have any."""
 
     @classmethod
     def load(cls, path: Path | str, *, on_bad_rows: OnBadRows = "error") -> "Market":
@@ -75,6 +78,9 @@ class Market:
             _check_unchanged(fingerprints, description, folder)
         for note in dropped:
             log.warning("%s: %s", description.name, note)
+        lost = losses(dropped, description.dropped)
+        if loud := alarm(lost):
+            log.warning("%s: %s", description.name, loud)
         return cls(
             path=folder,
             name=description.name,
@@ -82,7 +88,8 @@ class Market:
             tables=tables,
             fingerprint=market_fingerprint(fingerprints),
             source=description.source,
-            notes=(*description.notes, *dropped),
+            notes=(*description.notes, *map(str, dropped)),
+            dropped=lost,
         )
 
     def table(self, name: str, *, needs: Sequence[str] = ()) -> pa.Table:
@@ -179,7 +186,9 @@ def validate(
             continue
         file = f"{name}.parquet"
         table = conform(tables[name], schema, file)
-        table, _, dropped = enforce(table, schema_check(schema, known), rows_of(table, file), on_bad_rows)
+        table, _, dropped = enforce(
+            table, schema_check(schema, known), replace(rows_of(table, file), table=name), on_bad_rows
+        )
         valid[name] = table.combine_chunks()
         notes += dropped
         known |= account_ids(table) if name == "accounts" else _ids(name, table)

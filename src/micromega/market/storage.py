@@ -4,8 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -15,9 +16,10 @@ import yaml
 from micromega import __version__
 from micromega.errors import DataError
 from micromega.files import sync_folder
+from micromega.market.loss import Loss
 
 DESCRIPTION = "market.yaml"
-_KNOWN = ("name", "currency", "source", "created_by", "notes", "tables")
+_KNOWN = ("name", "currency", "source", "created_by", "notes", "dropped", "tables")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class Description:
     source: str = ""
     created_by: str = ""
     notes: tuple[str, ...] = ()
+    dropped: Mapping[str, Loss] = field(default_factory=dict)
+    """Table, or file of the source -> how many of its bad rows were dropped."""
     tables: Mapping[str, str]
     """Table name -> its fingerprint when it was written; empty where a person made the folder."""
 
@@ -95,8 +99,23 @@ def read_description(folder: Path) -> Description:
         source=str(found.get("source") or ""),
         created_by=str(found.get("created_by") or ""),
         notes=tuple(str(note) for note in notes),
+        dropped=_losses(found.get("dropped") or {}, path),
         tables={str(name): str(value) for name, value in tables.items()},
     )
+
+
+def _losses(found: Any, path: Path) -> dict[str, Loss]:
+    try:
+        losses = {str(where): Loss(**counts) for where, counts in found.items()}
+        sound = all(isinstance(loss.rows, int) and 0 <= loss.rows <= loss.of and loss.of for loss in losses.values())
+    except (AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise DataError(
+            f'{DESCRIPTION}: "dropped" maps tables to "rows" and "of", for instance "posts: {{rows: 3, of: 80}}". '
+            f"File: {path}."
+        )
+    return losses
 
 
 @contextmanager
@@ -154,12 +173,14 @@ class ParquetFile:
 
 def write_description(description: Description, path: Path) -> None:
     """Write market.yaml and force it to disk."""
+    dropped = {where: asdict(loss) for where, loss in description.dropped.items()}
     content = {
         "name": description.name,
         "currency": description.currency,
         "source": description.source,
         "created_by": description.created_by or f"micromega {__version__}",
         "notes": list(description.notes),
+        **({"dropped": dropped} if dropped else {}),  # nearly all markets have none
         "tables": dict(description.tables),
     }
     with path.open("w", encoding="utf-8") as file:

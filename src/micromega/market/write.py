@@ -1,5 +1,6 @@
 """Writing a market folder: whole and valid, or not at all."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from micromega.files import WriteError
 from micromega.market.arrays import FOLDER, ArrayWriter
 from micromega.market.checks import conform
 from micromega.market.fingerprint import market_fingerprint, table_fingerprint
+from micromega.market.loss import alarm, losses
 from micromega.market.market import Market, remedy, validate
 from micromega.market.schemas import SCHEMAS
 from micromega.market.storage import (
@@ -23,6 +25,8 @@ from micromega.market.storage import (
     read_parquet,
     write_description,
 )
+
+log = logging.getLogger(__name__)
 
 
 class MarketWriter:
@@ -136,12 +140,16 @@ class MarketWriter:
         files = [self._temporary / file for file in self._files if "/" not in file]
         valid, _ = validate({file.stem: read_parquet(file) for file in files})
         fingerprints = {name: table_fingerprint(rows, SCHEMAS[name]) for name, rows in valid.items()}
+        notes, dropped = tuple(map(str, self.notes)), losses(self.notes)
+        if loud := alarm(dropped):
+            log.warning("%s: %s", self._name, loud)
         description = Description(
             name=self._name,
             currency=self._currency,
             source=self._source,
             created_by=f"micromega {__version__}",
-            notes=tuple(self.notes),
+            notes=notes,
+            dropped=dropped,
             tables=fingerprints,
         )
         write_description(description, self._temporary / DESCRIPTION)
@@ -152,7 +160,8 @@ class MarketWriter:
             tables=valid,
             fingerprint=market_fingerprint(fingerprints),
             source=self._source,
-            notes=tuple(self.notes),
+            notes=notes,
+            dropped=dropped,
         )
 
     def _taken(self) -> str:

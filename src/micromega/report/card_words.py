@@ -12,13 +12,14 @@ SEVERITY: Mapping[str, tuple[str, str]] = {
     "note": ("good", "good to know"),
 }
 """Severity -> tone and words."""
-STATUS: Mapping[str, tuple[str, str]] = {
-    "ready": ("good", "can run"),
-    "weak": ("fair", "little data"),
-    "no": ("off", "cannot run"),
-    "after import": ("good", "after import"),
+COMING = "coming: this version tells only whether the data suffice"
+_STATUS: Mapping[str, tuple[str, str, str]] = {
+    "ready": ("good", "can run", "data suffice"),
+    "weak": ("fair", "little data", "little data"),
+    "no": ("off", "cannot run", "data lacking"),
+    "after import": ("good", "columns suffice", "columns suffice"),
 }
-"""Status of a model -> tone and words."""
+"""Status of a model -> tone, words, words of one that is coming."""
 _UNITS = {"text": "char.", "list": "items"}
 
 
@@ -31,13 +32,34 @@ def verdict(card: DataCard) -> str:
     span = ""
     if card.first is not None and card.last is not None:
         span = f", {day(card.first)} to {day(card.last)}" if card.first != card.last else f", all of {day(card.first)}"
-    able = len(card.ready)
-    when = "" if card.kind == "market" else " after an import by the column map below"
-    share = f"{able} of {len(card.models)} models".replace(" ", "\N{NO-BREAK SPACE}")
-    runs = f"{share} can run{when}" if able else f"No model can run{when}"
+    return f"{' and '.join(sizes)}{span}. {_able(card)}."
+
+
+def _able(card: DataCard) -> str:
+    """How many models the data suffice for; those that are coming are counted apart."""
     if card.kind == "files" and not card.suggestion:
-        runs = "No model can run: no column has a name that says what it is, so write a column map by hand"
-    return f"{' and '.join(sizes)}{span}. {runs}."
+        return "No model can run: no column has a name that says what it is, so write a column map by hand"
+    now, later = (_share([model for model in card.models if model.coming is coming]) for coming in (False, True))
+    if card.kind == "files":
+        if not card.ready:
+            return "No model can run after an import by the column map below"
+        both = " and ".join(
+            filter(None, (now and f"{now} models of this version", later and f"{later} that are coming"))
+        )
+        return f"The columns suffice for {both}; row counts are checked after the import by the column map below"
+    runs = f"{now[0].upper()}{now[1:]} models of this version can run" if now else "No model can run"
+    return f"{runs}; the data suffice for {later} that are coming" if later else runs
+
+
+def _share(models: Sequence[ModelCard]) -> str:
+    able = sum(model.status != "no" for model in models)
+    return f"{able or 'none'} of {len(models)}".replace(" ", "\N{NO-BREAK SPACE}") if models else ""
+
+
+def status(model: ModelCard) -> tuple[str, str]:
+    """Whether a model can run: (tone, a few words)."""
+    tone, now, later = _STATUS[model.status]
+    return tone, later if model.coming else now
 
 
 def rows(table: TableCard) -> str:
@@ -114,8 +136,8 @@ def missing(column: ColumnCard) -> str:
 
 
 def ordered(models: Sequence[ModelCard]) -> list[ModelCard]:
-    """Models that can run first."""
-    return sorted(models, key=lambda model: model.status == "no")
+    """Models of this version first, and among them those that can run."""
+    return sorted(models, key=lambda model: (model.coming, model.status == "no"))
 
 
 def _nouns(table: str) -> tuple[str, str]:

@@ -56,7 +56,8 @@ def render(card: DataCard) -> str:
         verdict=card_words.verdict(card),
         badge=card_words.badge(card),
         severity=card_words.SEVERITY,
-        status=card_words.STATUS,
+        status=card_words.status,
+        coming=card_words.COMING,
         box=f"0 0 {WIDTH:g} {HEIGHT:g}",
     )
 

@@ -43,7 +43,8 @@ def show(card: DataCard, console: Console) -> None:
             console.print(Rule(title, align="left", style="dim"))
             console.print(Group(*parts))
     if card.fingerprint:
-        console.print(_text(f"\nfingerprint {card.fingerprint} · currency {card.currency}", "dim", lines=True))
+        currency = f" · currency {card.currency}" if card.currency else ""
+        console.print(_text(f"\nfingerprint {card.fingerprint}{currency}", "dim", lines=True))
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -118,9 +119,13 @@ def _models(models: list[ModelCard]) -> RenderableType:
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
+    parted = False
     for model in models:
-        tone, status = card_words.STATUS[model.status]
-        lines = [line for line in (model.words, model.advice) if line]
+        if model.coming and not parted:
+            grid.add_row("", "", _text(card_words.COMING, "dim"))
+            parted = True
+        tone, status = card_words.status(model)
+        lines = [f"{model.title}: {model.gives}", *filter(None, (model.words, model.advice))]
         lines += [f"needs {lack.what} ({', '.join(lack.parts)}): {lack.remedy}" for lack in model.lacks]
         grid.add_row(_text(model.name), Text(status, _STYLE[tone]), _text("\n".join(lines), lines=True))
     return Padding(grid, (0, 2))

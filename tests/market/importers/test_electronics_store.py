@@ -70,7 +70,7 @@ def test_small_source_by_hand(tmp_path, name):
         ("77.52", "-77.52", 'column "price" holds 1 value that is no price (line 4: -77.52)'),
         ("77.52", "nan", 'column "price" holds 1 value that is no price (line 4: nan)'),
         ("2020-04-24 14:37:43 UTC", "2020-02-30 14:37:43 UTC", 'column "event_time" holds 1 malformed time (line 4'),
-        (",77.52,1515", ",77.52", "row without exactly 8 values (line 4"),
+        (",77.52,1515", ",77.52", "1 line with 7 values instead of 8 (line 4)"),
         ("UTC,22,", "UTC,23,", "is not the order's first one (line 5: 1516)"),
     ],
 )
@@ -78,7 +78,7 @@ def test_bad_lines_are_named_and_can_be_dropped(tmp_path, old, new, words):
     assert old in TEXT
     with pytest.raises(DataError) as caught:
         import_folder(source(tmp_path / "source", TEXT.replace(old, new)), tmp_path / "market")
-    assert "kz.csv: column" in str(caught.value)
+    assert "kz.csv: " in str(caught.value)
     assert words in str(caught.value)
     assert not (tmp_path / "market").exists()
     market = import_folder(tmp_path / "source", tmp_path / "market", on_bad_rows="drop")

@@ -144,7 +144,7 @@ def test_follows_with_probabilities(tmp_path):
     assert market.table("follows")["probability"].to_pylist() == [0.5, 1.0]
     assert market.table("accounts").num_rows == 3
     (tmp_path / "f.csv").write_text("a,b,p\n1,2,1.5\n2,3,1\n")
-    with pytest.raises(DataError, match=r'f\.csv \(follows\): column "probability" .*above 1 \(line 2: 1\.5\)'):
+    with pytest.raises(DataError, match=r'f\.csv \(follows\): column "p" \(probability\) .*above 1 \(line 2: 1\.5\)'):
         import_folder(plan, tmp_path / "other")
 
 
@@ -174,7 +174,9 @@ def test_parquet_files_of_any_type(tmp_path):
     assert (second["hashtags"], second["duration_s"]) == ([], None)
     bad = posts.set_column(4, "Like Count", pa.array([12.0, 12.5]))
     pq.write_table(bad, tmp_path / "p.parquet")
-    with pytest.raises(DataError, match=r'p\.parquet: column "Like Count" .* read as likes \(row 1: 12\.5\)'):
+    with pytest.raises(
+        DataError, match=r'p\.parquet \(posts\): column "Like Count" \(likes\) .* read as likes \(row 1: 12\.5\)'
+    ):
         import_folder(tmp_path / "columns.yaml", tmp_path / "other")
     (tmp_path / "p.parquet").write_bytes((tmp_path / "p.parquet").read_bytes()[:-50])
     with pytest.raises(DataError, match=r"p\.parquet: not a readable Parquet file, or damaged"):
@@ -184,15 +186,15 @@ def test_parquet_files_of_any_type(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("310,4", "many,4", 'csv: column "Like Count" holds 1 value that cannot be read as likes (line 4: many)'),
-        ("310,4", "1.5,4", 'column "Like Count" holds 1 value that cannot be read as likes (line 4: 1.5)'),
-        ("310,4", "-3,4", 'my_posts.csv (posts): column "likes" holds 1 negative value (line 4: -3)'),
-        ("\n2,", "\n1,", 'my_posts.csv (posts): column "post_id" holds 1 repeated key (line 4: 1)'),
-        ("\n2,", "\n,", 'my_posts.csv (posts): column "post_id" holds 1 null value (line 4: null)'),
-        ("2,ann", "2,zoe", 'column "account_id" holds 1 id that is no known account (line 4: zoe)'),
-        ("04/05/2024", "31/04/2024", 'column "Published" holds 1 value that cannot be read as posted_at (line 4: 31'),
+        ("310,4", "many,4", '"Like Count" (likes) holds 1 value that cannot be read as likes (line 4: many)'),
+        ("310,4", "1.5,4", 'column "Like Count" (likes) holds 1 value that cannot be read as likes (line 4: 1.5)'),
+        ("310,4", "-3,4", 'my_posts.csv (posts): column "Like Count" (likes) holds 1 negative value (line 4: -3)'),
+        ("\n2,", "\n1,", 'my_posts.csv (posts): column "Post ID" (post_id) holds 1 repeated key (line 4: 1)'),
+        ("\n2,", "\n,", 'my_posts.csv (posts): column "Post ID" (post_id) holds 1 null value (line 4: null)'),
+        ("2,ann", "2,zoe", 'column "Username" (account_id) holds 1 id that is no known account (line 4: zoe)'),
+        ("04/05/2024", "31/04/2024", '"Published" (posted_at) holds 1 value that cannot be read as posted_at (line 4'),
         ("04/05/2024", "2024-05-04", 'times: {posted_at: "%d/%m/%Y"}'),
-        ("310,4", "310", 'column "whole line" holds 1 row without exactly 7 values (line 4: 2,ann'),
+        ("310,4", "310", 'my_posts.csv (posts): 1 line with 6 values instead of 7 (line 4)'),
     ],
 )  # fmt: skip
 def test_bad_rows_are_named_by_their_lines_and_can_be_dropped(tmp_path, old, new, words):
@@ -233,6 +235,15 @@ def with_posts(**keys):
         (with_posts(times={"likes": "unix"}), '"likes" is not a time or day but int64'),
         (with_posts(lists={"caption": ","}), '"caption" is not a list but string'),
         (with_posts(lists={"hashtags": ","}), '"hashtags" is not under tables.posts.columns'),
+        (with_posts(values={"like": {}}), 'tables.posts.values: unknown key "like". Did you mean "likes"?'),
+        (with_posts(values={"shares": {"x": 1}}), '"shares" is not under tables.posts.columns'),
+        (with_posts(values={"likes": "x"}), "tables.posts.values.likes: expected cells and what they mean, got 'x'"),
+        (with_posts(values={"likes": {"few": "some"}}), 'tables.posts.values.likes: "some" is no likes. Counts are'),
+        (with_posts(values={"likes": {"few": [1]}}), "tables.posts.values.likes.few: expected one value, got [1]"),
+        (with_posts(values={"likes": {True: 1}}), 'YAML reads a cell as True. Put cells in quotation marks: "yes"'),
+        (with_posts(values={"likes": {"x": 1, " X": 2}}), '"x" has two meanings (upper and lower case are the same)'),
+        (with_posts(decimal=";"), '"decimal" is "." or ","'),
+        (with_posts(columns=COLUMNS | {"likes": "A", "comments": "B"}), 'columns "B", "A" are missing. The file has'),
         (with_posts(delimiter=", "), '"delimiter" is one character'),
         (with_posts(encoding="utf-9"), 'tables.posts.encoding: "utf-9" is unknown'),
         (with_posts(columns=COLUMNS | {"likes": "Like"}), 'column "Like" is missing. The file has: Post ID, Username'),
@@ -268,7 +279,8 @@ def test_a_first_map_is_suggested_and_works(tmp_path):
     (tmp_path / "more.csv.gz").write_bytes(gzip.compress(b"Username;Rate;Format\nann;5;story\n"))
     (tmp_path / "other.csv").write_text("foo,bar\n1,2\n")
     text = suggest_map(tmp_path)
-    assert "# other.csv: no column fits. It has: foo, bar." in text
+    assert "# other.csv: could not guess" in text
+    assert "# It has: foo, bar." in text
     assert "'%d/%m/%Y'  # or '%m/%d/%Y': correct this" in text
     plan = yaml.safe_load(text)
     assert {name: table["file"] for name, table in plan["tables"].items()} == {

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micromega.market.importers.mapped.suggest import _SYNONYMS, guess_table
-from micromega.market.importers.mapped.values import bad_values, read_values, tidy
+from micromega.market.importers.mapped.suggest import guess_table
+from micromega.market.importers.mapped.synonyms import ABROAD, ENGLISH
+from micromega.market.importers.mapped.values import bad_values, read_either_way, read_values, tidy, translated
 from micromega.market.schemas import SCHEMAS
 
 
@@ -93,7 +94,52 @@ def test_guesses_by_names_of_columns(names, table, columns):
 
 def test_every_word_of_the_synonyms_is_as_headers_are_read():
     known = {column for schema in SCHEMAS.values() for column in schema.columns}
-    assert set(_SYNONYMS) <= known
-    for words in _SYNONYMS.values():
+    assert set(ENGLISH) <= known
+    assert set(ABROAD) <= known
+    for words in (*ENGLISH.values(), *ABROAD.values()):
         assert re.fullmatch(r"[a-z_ ]+", words)
         assert len(set(words.split())) == len(words.split())
+
+
+@pytest.mark.parametrize(
+    ("names", "table", "columns"),
+    [
+        (["Datum", "Benutzer", "Beschriftung", "Gefällt mir", "Kommentare", "Aufrufe", "Follower"], "posts",
+         ["posted_at", "account_id", "caption", "likes", "comments", "impressions", "author_followers"]),
+        (["Fecha", "Usuario", "Descripción", "Me gusta", "Comentarios", "Visualizaciones"], "posts",
+         ["posted_at", "account_id", "caption", "likes", "comments", "impressions"]),
+        (["Compte", "Abonnés", "Catégorie", "Vérifié"], "accounts",
+         ["account_id", "followers", "category", "verified"]),
+        (["Date", "Utilisateur", "Légende", "J\u2019aime", "Commentaires", "Vues"], "posts",
+         ["posted_at", "account_id", "caption", "likes", "comments", "impressions"]),
+        (["Konto", "Kontotyp", "Abonnenten"], "accounts", ["account_id", "kind", "followers"]),
+    ],
+)  # fmt: skip
+def test_headers_in_german_spanish_and_french(names, table, columns):
+    guess = guess_table(names)
+    assert guess.table == table
+    assert guess.columns == dict(zip(columns, names, strict=True))
+
+
+def test_one_column_that_fits_names_no_table():
+    assert guess_table(["date", "foo", "bar"]).table == ""
+    assert guess_table(["date", "user", "bar"]).table == "posts"
+
+
+@pytest.mark.parametrize("text", ["Creator", " BRAND ", "brand"])
+def test_kinds_may_have_capitals_and_blanks(text):
+    found = read_values(pa.chunked_array([[text]]), SCHEMAS["accounts"].columns["kind"], trim=True)
+    assert found.to_pylist() == [text.strip().lower()]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(alphabet="aAbB ", max_size=3))))
+def test_translation_against_a_dictionary(texts):
+    words = {"a": "x", "": "nothing", "bb": ""}
+    found = translated(pa.chunked_array([pa.array(texts, pa.string())]), words).to_pylist()
+    assert found == [words.get((text or "").strip().lower(), text) for text in texts]
+
+
+def test_points_that_may_part_thousands():
+    yes, no = ["12.000", " 1.234.567 ", "0.500"], ["12", "12.0", "1,234", "1234.000", "1.2K", "12.0000", "", None]
+    found = read_either_way(pa.chunked_array([[*yes, *no]])).to_pylist()
+    assert found == [True] * len(yes) + [False] * len(no)

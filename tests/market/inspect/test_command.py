@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,9 +148,15 @@ def test_a_data_set_is_imported(run, source, tmp_path):
         (("instagram_2071", "x", "y"), 'no importer called "instagram_2071". Did you mean "instagram_2017"?'),
         (("folder", "x", "y"), "There are: cdnow"),
         (("tides", "x", "y", "platform=myspace"), "platform: Input should be 'tiktok' or 'youtube' (got 'myspace')"),
-        (("tides", "x", "y", "colour=red"), '"colour=red" is no setting of tides. Settings are: platform=….'),
-        (("instagram_2017", "x", "y", "path=z"), "Settings are: none."),
+        (
+            ("tides", "x", "y", "colour=red"),
+            '"colour=red" is no setting of tides. Settings are: on_bad_rows=…, platform=….',
+        ),
+        (("instagram_2017", "x", "y", "path=z"), "Settings are: on_bad_rows=…."),
         (("instagram_2017", "no-such-folder", "y"), "there is no such file"),
+        (("instagram_2017", "no-such-folder", "y"), "(market.path is the PATH of this command: no-such-folder)"),
+        (("instagram_2017", "x", "y", "on_bad_rows=maybe"), "on_bad_rows: Input should be 'error' or 'drop'"),
+        (("edge_list", ".", "y"), ". is a folder; give the file."),
     ],
 )
 def test_wrong_requests(arguments, words, run, tmp_path, monkeypatch):
@@ -157,6 +164,51 @@ def test_wrong_requests(arguments, words, run, tmp_path, monkeypatch):
     status, seen = run("import", *arguments)
     assert status == 2
     assert words in seen.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--on-bad-rows", "drop"), ("on_bad_rows=drop",), ("market.on_bad_rows=drop",), ("--on-bad-rows=drop",)],
+    ids=" ".join,
+)
+def test_rows_are_dropped_by_the_option_and_by_the_name_that_messages_give(words, run, source, tmp_path):
+    status, seen = run("import", "instagram_2017", source, tmp_path / "m", *words)
+    assert status == 0, seen.err
+    assert "bad rows: posts.csv.gz dropped 1 of 2 rows (50.0%), kept 1\n" in seen.out
+    assert seen.err.startswith("WARNING: more than 10% of the rows were dropped: posts.csv.gz dropped 1 of 2 rows")
+    assert seen.err.count("WARNING") == 1
+    _, seen = run("inspect", tmp_path / "m")
+    assert "Look before use" in seen.out
+    assert "serious  1 row dropped because it broke a rule  posts.csv.gz" in seen.out
+
+
+def test_an_import_that_drops_nothing_does_not_speak_of_it(run, tmp_path):
+    (tmp_path / "graph.txt").write_text("1 2\n2 3\n")
+    status, seen = run("import", "edge_list", tmp_path / "graph.txt", tmp_path / "m", "--on-bad-rows", "drop")
+    assert status == 0
+    assert "bad rows" not in seen.out
+    assert seen.err == ""
+
+
+def test_settings_may_stand_behind_options(run, tmp_path):
+    (tmp_path / "graph.txt").write_text("1 2\n2 3\n")
+    words = ("import", "edge_list", tmp_path / "graph.txt", tmp_path / "m")
+    status, _ = run(*words, "--on-bad-rows", "drop", "market.directed=false")
+    assert status == 0
+    assert Market.load(tmp_path / "m").table("follows").num_rows == 4
+    with pytest.raises(SystemExit):
+        run(*words, "--colour", "red")
+    with pytest.raises(SystemExit):
+        run("inspect", tmp_path / "m", "directed=false")
+
+
+def test_help_lists_every_data_set(capsys):
+    with pytest.raises(SystemExit):
+        main(["import", "-h"])
+    said = capsys.readouterr().out
+    assert "NAME PATH TARGET [KEY=VALUE ...]" in said
+    for name, choice in importers().items():
+        assert re.search(rf"^  {name} +{re.escape(choice.__doc__.splitlines()[0])}$", said, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", sorted(importers()))

@@ -47,8 +47,11 @@ def test_a_csv_file(tmp_path):
     assert spec["likes"] == "likes"
     assert spec["impressions"] == "views"
     status = {model.name: model.status for model in card.models}
-    assert status["deepiv"] == "after import"
     assert status["cascade"] == "no"
+    (deepiv,) = [model for model in card.models if model.name == "deepiv"]
+    assert (deepiv.status, deepiv.lacks) == ("no", ())
+    assert deepiv.advice == "3 rows of posts: it needs 30 or more, all else being there."
+    assert "No model can run after an import" in verdict(card)
     assert "column map" in render(card)
 
 
@@ -82,9 +85,12 @@ def test_the_import_holds_what_the_card_promised(contents, tmp_path):
     imported = parts_of(market)
     extra = {"accounts.category", "mentions.first_at", "mentions.last_at"}
     assert imported <= parts_of_tables(derived(mapped)) | extra
+    after = {model.name: model for model in inspect_market(market).models}
     for model, said in zip(MODELS, card.models, strict=True):
-        assert (said.status == "after import") == (lacking(model.needs, imported) == ()), model.name
-    assert {model.name for model in inspect_market(market).models} == {model.name for model in card.models}
+        assert (said.lacks == ()) == (lacking(model.needs, imported) == ()), model.name
+        if said.status == "no":  # for want of columns or rows, and then the market says so, too
+            assert after[model.name].status == "no"
+    assert set(after) == {model.name for model in card.models}
 
 
 def test_a_folder_of_files(tmp_path):
@@ -110,6 +116,14 @@ def test_no_model_is_promised_while_required_columns_are_missing(tmp_path):
     growth = next(model for model in card.models if model.name == "growth")
     assert growth.lacks[0].parts == ("views.day",)
     (tmp_path / "my.csv").write_text("video_id,day,views\n1,1,5\n")
+    assert not inspect_files(tmp_path / "my.csv").ready  # one row
+    (tmp_path / "my.csv").write_text("video_id,day,views\n" + "1,1,5\n" * 20)
+    card = inspect_files(tmp_path / "my.csv")
+    assert verdict(card).replace("\N{NO-BREAK SPACE}", " ") == (
+        "20 rows. The columns suffice for none of 2 models of this version and 1 of 7 that are coming; row counts are "
+        "checked after the import by the column map below."
+    )
+    assert "columns suffice" in render(card)
     assert "growth" in {model.name for model in inspect_files(tmp_path / "my.csv").ready}
 
 

@@ -159,10 +159,31 @@ def test_deep_iv_counts_posts_with_everything_known(tmp_path):
     said = card(write_tiny(tmp_path / "m", posts=posts, accounts=accounts), "deepiv")
     # p2 has no impressions, ben (p3) no other video
     assert said.words == "2 posts of 2 creators; instrument: hearts / videos of the account"
-    assert said.status == "weak"
+    assert (said.status, said.advice) == ("no", "Fewer than 30 posts: there is nothing to learn from.")
     given = posts.append_column("past_hearts", pa.array([None, 5.0, 3.0, None]))
     said = card(write_tiny(tmp_path / "n", posts=given, accounts=accounts), "deepiv")
     assert said.words == "1 post of 1 creator; instrument: posts.past_hearts"
+
+
+@pytest.mark.parametrize(
+    ("posts", "creators", "status"), [(1, 1, "no"), (29, 29, "no"), (40, 4, "no"), (30, 5, "weak"), (1_000, 5, "ready")]
+)
+def test_deep_iv_needs_posts_of_several_creators(posts, creators, status, tmp_path):
+    accounts = pa.table({"account_id": [f"a{i}" for i in range(creators)], "kind": ["creator"] * creators})
+    rows = pa.table({"post_id": [f"p{i}" for i in range(posts)],
+                     "account_id": [f"a{i % creators}" for i in range(posts)], "impressions": [9] * posts,
+                     "author_followers": [9] * posts, "past_hearts": [2.0] * posts})  # fmt: skip
+    market = write_market(tmp_path / "m", {"accounts": accounts, "posts": rows}, name="x", currency="EUR")
+    said = card(market, "deepiv")
+    assert said.status == status
+    assert said.coming
+    assert bool(said.advice) == (status != "ready")
+
+
+def test_models_of_this_version_are_those_that_can_be_configured(repository):
+    now = {model.name for model in MODELS if not model.coming}
+    assert now == {"mir", "campaign"}
+    assert (repository / "conf" / "model" / "mir.yaml").is_file()
 
 
 def test_deep_iv_takes_earlier_likes_where_there_is_nothing_else(tmp_path):
@@ -192,6 +213,14 @@ def test_models_beyond_the_ranker(tmp_path):
     assert said["diffusion"].words == "2 exposures, 50.0% activated"
     assert said["campaign"].status == "no"
     assert "ranker cannot run" in said["campaign"].advice
+    assert {name for name, model in said.items() if model.status != "no"} == {"cascade"}
+    for name, words in {
+        "growth": "Fewer than 10 posts",
+        "effectiveness": "Fewer than 10 campaigns",
+        "matching": "Fewer than 2 customers",
+        "diffusion": "Fewer than 10 exposures",
+    }.items():
+        assert said[name].advice.startswith(words)
     once = write_tiny(tmp_path / "n", views=pa.table({"post_id": ["p1"], "day": [1], "impressions": [1]}))
     assert card(once, "growth").status == "no"
 
@@ -207,6 +236,7 @@ def test_features_make_content_vectors_possible(tmp_path):
         writer.append(["p1", "p2"], np.ones((2, 3)))
     market = Market.load(market.path)
     said = card(market, "vsvae")
-    assert (said.status, said.words) == ("ready", "4 posts; audio 50%")
+    assert (said.status, said.words) == ("no", "4 posts; audio 50%")
+    assert said.advice == "Fewer than 10 posts: there is nothing to learn from."
     (feature,) = inspect_market(market).features
     assert (feature.name, feature.rows, feature.shape) == ("audio", 2, "3 float32")

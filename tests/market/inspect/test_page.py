@@ -153,7 +153,7 @@ def test_nothing_is_loaded_and_references_resolve():
 def test_the_page_shows_its_numbers():
     text = Page(render(full(source="somewhere"))).text
     for words in (
-        "10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models can run.",
+        "10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models of this version can run.",
         "Look before use 2 findings: 1 serious, 1 good to know.",
         "posts 10 3 of 4 columns filled",
         "Ranker scores can run 3 brands",
@@ -172,6 +172,39 @@ def test_the_page_shows_its_numbers():
     ):
         assert words in text, words
     assert text.index("Ranker") < text.index("Growth")
+
+
+def test_models_that_are_coming_are_counted_apart():
+    models = [ModelCard(name=name, title=f"T {name}", gives="x", status=status, coming=coming)
+              for name, status, coming in (("a", "no", True), ("b", "ready", True), ("c", "weak", True),
+                                           ("d", "no", False), ("e", "weak", False))]  # fmt: skip
+    card = full(models=tuple(models))
+    text = Page(render(card)).text
+    words = "1 of 2 models of this version can run; the data suffice for 2 of 3 that are coming."
+    assert words in text
+    places = [text.index(f"T {name} x") for name in "edbca"]
+    assert places == sorted(places)
+    assert "T b x (coming: this version tells only whether the data suffice) data suffice" in text
+    assert "T a x (coming: this version tells only whether the data suffice) data lacking" in text
+    shown = " ".join(printed(card, width=200).split())
+    assert words in shown
+    assert shown.count("coming: this version") == 1
+    assert shown.index("T d: x") < shown.index("coming: this version") < shown.index("T b: x")
+    assert "None of 2 models of this version can run." in Page(render(full(models=tuple(models[3:4] * 2)))).text
+
+
+def test_no_currency_where_there_is_no_money(tmp_path):
+    tables = tiny_tables()
+    with_money = inspect_market(write_tiny(tmp_path / "a"), now=NOW)
+    assert with_money.currency == "EUR"
+    from micromega.market import write_market
+
+    bare = {name: tables[name] for name in ("accounts", "posts", "mentions")}
+    without = inspect_market(write_market(tmp_path / "b", bare, name="x", currency="EUR"), now=NOW)
+    assert without.currency == ""
+    assert "urrency" not in Page(render(without)).text
+    assert "currency" not in printed(without)
+    assert "currency EUR" in printed(with_money)
 
 
 @pytest.mark.parametrize("part", ["tables", "features", "models", "findings", "notes", "suggestion", "first", "source"])
@@ -216,8 +249,9 @@ def printed(card, width=120):
 
 def test_the_terminal_shows_the_same():
     text = printed(full())
-    for words in ("market · 10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models can run.", "Look before use",
-                  "0 to 30,000, median 5", "log", "mir", "can run", "needs views (views): Add `views`.",
+    for words in ("market · 10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models of this version can run.",
+                  "Look before use", "0 to 30,000, median 5", "log", "mir", "can run", "Ranker: scores",
+                  "needs views (views): Add `views`.",
                   "serious  2 bad posts  posts.likes", "p1, p2", "a note", "fingerprint abab"):  # fmt: skip
         assert words in text, words
 
@@ -268,7 +302,8 @@ def test_the_real_market(public_data, tmp_path):
     market = instagram_2017.import_folder(public_data / "instagram-posts-2017", tmp_path / "m")
     card = inspect_market(market, now=NOW)
     text = Page(render(card)).text
-    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 2 of 9 models can run.",
+    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 2 of 2 models of this version can run; "
+                  "the data suffice for none of 7 that are coming.",
                   "216 brands, 955 candidates, 1,647 pairs", "set data.brand_posts=mentions",
                   "101 posts that repeat another's account, time and caption"):  # fmt: skip
         assert words in text, words

@@ -22,6 +22,8 @@ class CsvFile:
     """(N,) line in the file on which each row begins; the header is line 1."""
     broken: str = ""
     """Rows with another number of values: how many, the first of them, their lines; empty if there are none."""
+    broken_rows: int = 0
+    """Number of them."""
 
 
 def read_csv_file(path: Path) -> CsvFile:
@@ -69,7 +71,8 @@ def read_csv_file(path: Path) -> CsvFile:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f'{path.name}: column "{twice[0]}" appears more than once. Keep one of them.')
     lines, lines_broken = _line_numbers(table, broken)
-    return CsvFile(table=table, lines=lines, broken=_words(path.name, broken, lines_broken, len(names)))
+    words = _words(path.name, broken, lines_broken, len(names))
+    return CsvFile(table=table, lines=lines, broken=words, broken_rows=len(broken))
 
 
 def _header(content: bytes) -> list[str]:

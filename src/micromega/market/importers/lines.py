@@ -35,11 +35,10 @@ def text_blocks(path: Path, pattern: str, looks_like: str, bad: BadRows, *, head
     for lines in _line_arrays(path):
         count = len(lines)
         table = pa.table({"line": pc.utf8_trim_whitespace(lines)})
-        block = Block(rows=table, lines=np.arange(first, first + count), bad=bad)
         idle = np.asarray(pc.match_substring_regex(table.column("line"), _IDLE), dtype=bool)
         if header and first == 1:
             idle[0] |= bool(re.search(header, table["line"][0].as_py()))
-        block.keep(~idle)
+        block = Block(rows=table.filter(pa.array(~idle)), lines=np.arange(first, first + count)[~idle], bad=bad)
         block.pattern("line", pattern, "unreadable line|unreadable lines", f"A line looks like {looks_like}.")
         parts = pc.extract_regex(block.rows.column("line"), pattern)
         names = [part.name for part in parts.type]

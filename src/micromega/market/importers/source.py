@@ -22,6 +22,7 @@ from micromega.market.importers.cells import (
 )
 from micromega.market.importers.csv_file import read_csv_file
 from micromega.market.importers.times import parse_times
+from micromega.market.loss import DropNote
 from micromega.market.schemas import REAL
 
 ACCOUNT_ID = r"^[0-9a-f]{12}$"
@@ -234,7 +235,10 @@ def read_csv(path: Path, columns: tuple[str, ...], on_bad_rows: OnBadRows) -> So
     for column in columns:
         if column not in names:
             raise DataError(f'{path.name}: column "{column}" is missing. The file has: {some_of(names)}.')
-    notes = [f"Dropped: {file.broken}"] if file.broken else []
+    notes: list[str] = []
+    if count := file.broken_rows:
+        rows = file.table.num_rows + count
+        notes.append(DropNote(f"Dropped: {file.broken}", where=path.name, rows=count, of=rows))
     if file.broken and on_bad_rows == "error":
         raise DataError(
             f"{file.broken}\nCorrect the file, or import with `market.on_bad_rows=drop`, which reports how many went."

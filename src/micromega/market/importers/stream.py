@@ -14,10 +14,12 @@ from pyarrow import csv
 
 from micromega.errors import DataError, some_of
 from micromega.market.checks import Problem
-from micromega.market.importers.blocks import BadRows, Block
+from micromega.market.importers.blocks import WHOLE_LINE, BadRows, Block
 
 BLOCK = 16 << 20
 """Bytes of text that are in memory at a time, and the longest row."""
+_WIDTHS = 3
+"""Wrong numbers of values that a message names."""
 
 
 def csv_blocks(
@@ -91,6 +93,8 @@ class _Broken:
     texts: list[str] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
     """Line breaks inside each."""
+    widths: list[int] = field(default_factory=list)
+    """Values in each."""
     lines: list[int] = field(default_factory=list)
     """Line of each row, as far as known."""
 
@@ -98,6 +102,7 @@ class _Broken:
         self.numbers.append(row.number)
         self.texts.append(row.text)
         self.breaks.append(row.text.count("\n"))
+        self.widths.append(row.actual_columns)
         return "skip"
 
 
@@ -140,14 +145,12 @@ def _blocks(reader: Any, columns: tuple[str, ...], bad: BadRows, broken: _Broken
         table = pa.Table.from_batches([batch])
         lines = position.lines(table, broken)
         last = table.column(len(names) - 1)[-1].as_py() if table.num_rows else last
-        if broken.lines and bad.on_bad_rows == "error":
+        if broken.lines and bad.on_bad_rows == "error" and bad.at_once:
             _report(broken, len(names), bad)
         blank = np.ones(table.num_rows, dtype=bool)
         for name in names:
             blank &= np.asarray(pc.equal(table.column(name), ""), dtype=bool)
-        block = Block(rows=table.select(columns), lines=lines, bad=bad)
-        if blank.any():
-            block.keep(~blank)
+        block = Block(rows=table.select(columns).filter(pa.array(~blank)), lines=lines[~blank], bad=bad)
         if block.rows.num_rows:
             yield block
     position.lines(reader.schema.empty_table(), broken)
@@ -158,13 +161,19 @@ def _blocks(reader: Any, columns: tuple[str, ...], bad: BadRows, broken: _Broken
 
 def _report(broken: _Broken, width: int, bad: BadRows) -> None:
     count = len(broken.lines)
+    bad.seen += count  # they are in no block
+    widths = [str(found) for found in sorted(set(broken.widths[:count]))]
+    if len(widths) > _WIDTHS:
+        widths = ["fewer or more"]
+    listed = " or ".join(filter(None, (", ".join(widths[:-1]), widths[-1])))
+    values = "value" if widths == ["1"] else "values"
     problem = Problem(
-        column="whole line",
+        column=WHOLE_LINE,
         bad=np.ones(count, dtype=bool),
-        what=f"row without exactly {width} values|rows without exactly {width} values",
-        rule=f"The header names {width} columns.",
+        what="|".join(f"{lines} with {listed} {values} instead of {width}" for lines in ("line", "lines")),
+        rule=f"The header names {width} {'column' if width == 1 else 'columns'}.",
     )
-    bad.refuse(pa.table({"whole line": broken.texts[:count]}), np.asarray(broken.lines, dtype=np.int64), problem)
+    bad.refuse(pa.table({WHOLE_LINE: broken.texts[:count]}), np.asarray(broken.lines, dtype=np.int64), problem)
 
 
 def opened(path: Path) -> Any:
@@ -173,6 +182,8 @@ def opened(path: Path) -> Any:
     Raises:
         DataError: there is no such file.
     """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give the file.")
     if not path.is_file():
         raise DataError(
             f"{path.name}: there is no such file in {path.parent}. Set market.path to where the source lies."
@@ -189,10 +200,14 @@ def _last_bytes(path: Path) -> bytes:
 
 
 def _check_names(path: Path, columns: tuple[str, ...], names: list[str]) -> None:
-    for column in columns:
-        if names.count(column) != 1:
-            what = "is missing" if column not in names else "appears more than once"
-            raise DataError(f'{path.name}: column "{column}" {what}. The file has: {some_of(names)}.')
+    missing = [column for column in dict.fromkeys(columns) if column not in names]
+    twice = [column for column in dict.fromkeys(columns) if names.count(column) > 1]
+    for found, one, many in ((missing, "is missing", "are missing"), (twice, "appears", "appear")):
+        if found:
+            listed = ", ".join(f'"{column}"' for column in found)
+            what = f"column {listed} {one}" if len(found) == 1 else f"columns {listed} {many}"
+            more = " more than once" if found is twice else ""
+            raise DataError(f"{path.name}: {what}{more}. The file has: {some_of(names)}.")
 
 
 def unreadable(path: Path, error: Exception, encoding: str) -> DataError:

@@ -1,7 +1,7 @@
 """The data card of a market."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +12,12 @@ from micromega.market.inspect.habits import habits
 from micromega.market.inspect.impossible import impossible
 from micromega.market.inspect.leaks import leaks
 from micromega.market.inspect.needs import MODELS, Lack, ModelNeeds, lacking, parts_of
+from micromega.market.loss import SERIOUS, WORTH_CHECKING, Loss
 from micromega.market.market import Market
 from micromega.market.schemas import SCHEMAS
 
+_MONEY = "in the market's currency"
+"""What the schemas say of columns that hold money."""
 Progress = Callable[[str], None]
 _SPAN = {"posts": "posted_at", "orders": "ordered_at", "campaigns": "posted_on", "panel": "date", "exposures": "at"}
 
@@ -65,11 +68,12 @@ class ModelCard:
         name: as in configs.
         title: in words.
         gives: what one gets from it.
-        status: ready; weak: it runs, but on little data; no: it cannot run; after import: for files.
+        status: ready; weak: it runs, but on little data; no: it cannot run; after import: the columns of files suffice.
         words: how much it can use.
         advice: what stands against it, or what goes with it.
         lacks: what it cannot do without.
         wishes: what would help it.
+        coming: it is not in this version, which tells only whether the data suffice.
     """
 
     name: str
@@ -80,6 +84,7 @@ class ModelCard:
     advice: str = ""
     lacks: tuple[Lack, ...] = ()
     wishes: tuple[Lack, ...] = ()
+    coming: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ class DataCard:
     Attributes:
         name: of the market, file or folder.
         kind: a market, or files that are none yet.
-        currency: unit of all money.
+        currency: unit of all money; "" where there is none.
         source: where the data come from.
         fingerprint: of the market.
         first: earliest time of anything that happened.
@@ -124,7 +129,7 @@ class DataCard:
 
     @property
     def ready(self) -> tuple[ModelCard, ...]:
-        """Models that can run."""
+        """Models whose needs are met, those that are coming included."""
         return tuple(model for model in self.models if model.status != "no")
 
 
@@ -147,6 +152,7 @@ def inspect_market(market: Market, *, now: dt.datetime | None = None) -> DataCar
     now = now or dt.datetime.now(dt.UTC)
     first, last = _span(market)
     findings = (
+        *_lost(market.dropped),
         *leaks(market.tables),
         *impossible(market.tables),
         *habits(market.tables, now),
@@ -154,7 +160,7 @@ def inspect_market(market: Market, *, now: dt.datetime | None = None) -> DataCar
     return DataCard(
         name=market.name,
         kind="market",
-        currency=market.currency,
+        currency=market.currency if _holds_money(market) else "",
         source=market.source,
         fingerprint=market.fingerprint,
         first=first,
@@ -166,6 +172,26 @@ def inspect_market(market: Market, *, now: dt.datetime | None = None) -> DataCar
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         notes=market.notes,
     )
+
+
+def _holds_money(market: Market) -> bool:
+    return any(
+        _MONEY in column.doc and rows[name].null_count < rows.num_rows
+        for table, rows in market.tables.items()
+        for name, column in SCHEMAS[table].columns.items()
+    )
+
+
+def _lost(dropped: Mapping[str, Loss]) -> Iterator[Finding]:
+    """Tables that lost much of what they had at the import, or now."""
+    for where, loss in dropped.items():
+        if loss.share > WORTH_CHECKING:
+            yield Finding(
+                severity="serious" if loss.share > SERIOUS else "check", table=where, count=loss.rows, total=loss.of,
+                what="row dropped because it broke a rule|rows dropped because they broke a rule",
+                remedy=f"{loss.of - loss.rows:,} of {loss.of:,} rows are left, which may be no fair sample. The notes "
+                "say which rules were broken: correct the source or the column map, and import again.",
+            )  # fmt: skip
 
 
 def _table_card(market: Market, name: str) -> TableCard:
@@ -206,7 +232,7 @@ def _model_card(market: Market) -> Iterator[ModelCard]:
             model,
             status="no" if use.stop else "weak" if use.warning else "ready",
             words=use.words,
-            advice=" ".join(filter(None, (use.stop, use.warning, use.advice))),
+            advice=" ".join(filter(None, (use.stop or use.warning, use.advice))),
             wishes=wishes,
         )
 
@@ -223,7 +249,7 @@ def model_card(
     """Say of one model whether it can run."""
     return ModelCard(
         name=model.name, title=model.title, gives=model.gives, status=status, words=words, advice=advice,
-        lacks=lacks, wishes=wishes,
+        lacks=lacks, wishes=wishes, coming=model.coming,
     )  # fmt: skip
 
 

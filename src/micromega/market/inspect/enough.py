@@ -14,8 +14,21 @@ from micromega.market.market import Market
 
 LEAST_BRANDS, LEAST_PARTNERS, LEAST_POSTS, LEAST_CREATORS = 3, 3, 2, 4
 """What the ranker's defaults ask for: data.min_positives, data.min_posts, lists of three."""
-FEW = {"deepiv": 1_000, "effectiveness": 100, "growth": 100, "diffusion": 1_000, "mir": 20}
-"""Below this a model runs, but shows little: posts, campaigns, posts, exposures, brands."""
+FEW = {"deepiv": 1_000, "effectiveness": 100, "growth": 100, "diffusion": 1_000, "mir": 20, "vsvae": 1_000}
+"""Below this a model runs, but shows little: posts, campaigns, posts, exposures, brands, posts."""
+LEAST: Mapping[str, tuple[int, str]] = {
+    "vsvae": (10, "posts"), "deepiv": (30, "posts"), "effectiveness": (10, "campaigns"), "growth": (10, "posts"),
+    "diffusion": (10, "exposures"), "matching": (2, "customers"), "cascade": (2, "edges"),
+}  # fmt: skip
+"""Below this there is nothing to learn from; chosen, not measured."""
+LEAST_AUTHORS = 5
+"""Deep IV compares creators, and resamples them for its bands."""
+_LEAST_ROWS: Mapping[str, tuple[str, int]] = {
+    "mir": ("posts", LEAST_POSTS * LEAST_CREATORS), "campaign": ("posts", LEAST_POSTS * LEAST_CREATORS),
+    "deepiv": ("posts", 30), "effectiveness": ("campaigns", 10), "growth": ("views", 20),
+    "diffusion": ("exposures", 10), "matching": ("orders", 2), "cascade": ("follows", 2),
+}  # fmt: skip
+"""Rows without which a model cannot have what it needs at least, however well they are filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +59,23 @@ def usable(name: str, market: Market) -> Usable:
         The count in words, and what stands against it.
     """
     return _COUNTS[name](market)
+
+
+def too_few(name: str, rows: Mapping[str, int]) -> str:
+    """Say why a model cannot run after an import, as far as numbers of rows tell.
+
+    Args:
+        name: of the model.
+        rows: table -> rows that the import will find at most, where that is known.
+
+    Returns:
+        The reason; "" if there may be enough.
+    """
+    table, least = _LEAST_ROWS.get(name, ("", 0))
+    found = rows.get(table, least)
+    if found >= least:
+        return ""
+    return f"{_count(found, 'row')} of {table}: it needs {least} or more, all else being there."
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -89,7 +119,8 @@ def _vsvae(market: Market) -> Usable:
             shares.append(f"{name} {share:.0%}")
     if not shares:
         return Usable(words="no feature of posts", stop="The features are not of posts: extract some with key post_id.")
-    return Usable(words=f"{_count(len(posts), 'post')}; " + ", ".join(shares))
+    words = f"{_count(len(posts), 'post')}; " + ", ".join(shares)
+    return Usable(words=words, stop=_stop("vsvae", len(posts)), warning=_few("vsvae", len(posts), "posts"))
 
 
 def _deepiv(market: Market) -> Usable:
@@ -115,6 +146,11 @@ def _deepiv(market: Market) -> Usable:
     words = f"{_count(int(joint.sum()), 'post')} of {_count(authors, 'creator')}; instrument: {names[best]}"
     if not joint.any():
         return Usable(words=words, stop="No post has impressions, followers and an instrument above 0 together.")
+    stop = _stop("deepiv", int(joint.sum()))
+    if not stop and authors < LEAST_AUTHORS:
+        stop = f"Fewer than {LEAST_AUTHORS} creators: there is nothing to compare."
+    if stop:
+        return Usable(words=words, stop=stop)
     advice = "Hearts are those of today, not of the day of publication: read it with care." if best == 1 else ""
     return Usable(words=words, warning=_few("deepiv", int(joint.sum()), "posts"), advice=advice)
 
@@ -140,7 +176,8 @@ def _effectiveness(market: Market) -> Usable:
     known = np.any([~np.isnan(floats(campaigns[name])) for name in ("impressions", "engagement", "revenue")], axis=0)
     creators = len(pc.unique(campaigns["creator_id"].filter(pa.array(known))))
     words = f"{_count(int(known.sum()), 'campaign')} with an outcome, {_count(creators, 'creator')}"
-    return Usable(words=words, warning=_few("effectiveness", int(known.sum()), "campaigns"))
+    stop, warning = _stop("effectiveness", int(known.sum())), _few("effectiveness", int(known.sum()), "campaigns")
+    return Usable(words=words, stop=stop, warning=warning)
 
 
 def _growth(market: Market) -> Usable:
@@ -149,6 +186,8 @@ def _growth(market: Market) -> Usable:
     words = f"{_count(several, 'post')} with two days or more (at most {days.max():,})"
     if not several:
         return Usable(words=words, stop="Every post was seen on one day only: growth needs two.")
+    if stop := _stop("growth", several):
+        return Usable(words=words, stop=stop)
     advice = "Two days per post fix a line exactly: only means over posts can be tested." if days.max() < 3 else ""
     return Usable(words=words, warning=_few("growth", several, "posts"), advice=advice)
 
@@ -159,20 +198,24 @@ def _diffusion(market: Market) -> Usable:
     words = f"{_count(exposures.num_rows, 'exposure')}, {share:.1%} activated"
     if share in (0.0, 1.0):
         return Usable(words=words, stop="All exposures end alike: list those that were not passed on, too.")
-    return Usable(words=words, warning=_few("diffusion", exposures.num_rows, "exposures"))
+    stop, warning = _stop("diffusion", exposures.num_rows), _few("diffusion", exposures.num_rows, "exposures")
+    return Usable(words=words, stop=stop, warning=warning)
 
 
 def _matching(market: Market) -> Usable:
     customers, places = len(pc.unique(market.tables["orders"]["customer_id"])), market.tables["products"]["quota"]
     total = int(pc.sum(places).as_py() or 0)
     words = f"{_count(customers, 'customer')} for {_count(total, 'place')} with {_count(len(places), 'product')}"
-    return Usable(words=words, stop="" if total else "All quotas are 0: nobody can be assigned.")
+    return Usable(
+        words=words, stop=_stop("matching", customers) if total else "All quotas are 0: nobody can be assigned."
+    )
 
 
 def _cascade(market: Market) -> Usable:
     edges = market.tables["follows"]
     nodes = len(pc.unique(pa.chunked_array([*edges["source_id"].chunks, *edges["target_id"].chunks])))
-    return Usable(words=f"{_count(edges.num_rows, 'edge')} between {_count(nodes, 'account')}")
+    words = f"{_count(edges.num_rows, 'edge')} between {_count(nodes, 'account')}"
+    return Usable(words=words, stop=_stop("cascade", edges.num_rows))
 
 
 def _campaign(market: Market) -> Usable:
@@ -185,6 +228,11 @@ def _campaign(market: Market) -> Usable:
     stop = "The ranker cannot run on this market; write a score table of your own." if ranker.stop else ""
     advice = "" if "prices" in market.tables else "No prices: they follow the rate card of the problem's config."
     return Usable(words=words, stop=stop, advice=advice)
+
+
+def _stop(name: str, count: int) -> str:
+    least, what = LEAST[name]
+    return f"Fewer than {least} {what}: there is nothing to learn from." if count < least else ""
 
 
 def _few(name: str, count: int, what: str) -> str:

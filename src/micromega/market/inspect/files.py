@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,7 @@ from micromega.market.importers.mapped.column_map import DERIVED
 from micromega.market.importers.mapped.suggest import ENDINGS, delimiter_of
 from micromega.market.inspect.card import DataCard, ModelCard, TableCard, model_card
 from micromega.market.inspect.columns import column_card
+from micromega.market.inspect.enough import too_few
 from micromega.market.inspect.needs import MODELS, Lack, lacking, parts_of_tables
 from micromega.market.schemas import SCHEMAS
 from micromega.market.storage import DESCRIPTION
@@ -63,12 +64,15 @@ def inspect_files(path: Path) -> DataCard:
     if not sound:
         raise DataError(f"{path}: none of its {len(files)} files can be read. {notes[0]}")
     suggestion = suggest_map(path, sound)
-    mapped = {name: _columns(spec) for name, spec in (yaml.safe_load(suggestion).get("tables") or {}).items()}
+    specs = yaml.safe_load(suggestion).get("tables") or {}
+    mapped = {name: _columns(spec) for name, spec in specs.items()}
+    sizes = {card.name: card.rows for card in cards if card.whole}
+    rows = {name: sizes[source] for name, spec in specs.items() if (source := Path(spec["file"]).name) in sizes}
     return DataCard(
         name=path.name or str(path),
         kind="files",
         tables=tuple(cards),
-        models=tuple(_models(derived(mapped), tuple(_unmapped(mapped)))) if mapped else (),
+        models=tuple(_models(derived(mapped), tuple(_unmapped(mapped)), rows)) if mapped else (),
         notes=(*_known_sources(path, files), *_advice(mapped), *notes),
         suggestion=suggestion if mapped else "",
     )
@@ -228,8 +232,10 @@ def _advice(mapped: Mapping[str, Iterable[str]]) -> Iterable[str]:
         )
 
 
-def _models(tables: Mapping[str, Iterable[str]], unmapped: tuple[str, ...]) -> Iterable[ModelCard]:
-    """Which models an import unlocks; none before the map names all required columns."""
+def _models(
+    tables: Mapping[str, Iterable[str]], unmapped: tuple[str, ...], rows: Mapping[str, int]
+) -> Iterable[ModelCard]:
+    """Which models an import unlocks by its columns; none before the map names all required ones, or without rows."""
     parts = parts_of_tables(tables)
     for model in MODELS:
         lacks = lacking(model.needs, parts)
@@ -237,7 +243,9 @@ def _models(tables: Mapping[str, Iterable[str]], unmapped: tuple[str, ...]) -> I
             remedy = "Without them nothing is imported: name them in the map."
             lacks = (Lack(what="required columns", parts=unmapped, remedy=remedy),)
         wishes = () if lacks else lacking(model.helps, parts)
-        yield model_card(model, status="no" if lacks else "after import", lacks=lacks, wishes=wishes)
+        stop = "" if lacks else too_few(model.name, rows)
+        status: Literal["no", "after import"] = "no" if lacks or stop else "after import"
+        yield model_card(model, status=status, advice=stop, lacks=lacks, wishes=wishes)
 
 
 def _known_sources(path: Path, files: Iterable[Path]) -> list[str]:

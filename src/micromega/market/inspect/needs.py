@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from micromega.market.market import Market
 from micromega.market.schemas import SCHEMAS
 
-COMING = " (coming: this version tells only whether the data suffice)"
 EXTRACT = "Make it from media files with `python -m micromega.features market=folder market.path=…`."
 
 
@@ -39,6 +38,7 @@ class ModelNeeds:
         gives: what one gets from it.
         needs: all of them are needed.
         helps: none is needed.
+        coming: it is not in this version, which tells only whether the data suffice.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ModelNeeds:
     gives: str
     needs: tuple[Need, ...]
     helps: tuple[Need, ...] = ()
+    coming: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="vsvae", title="Vectors of content (VS-VAE)",
-        gives="one vector per post from text, pictures and sound" + COMING,
+        gives="one vector per post from text, pictures and sound", coming=True,
         needs=(
             _need(
                 "features of at least one modality", *(f"features/{name}" for name in _MODALITIES),
@@ -101,7 +102,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="deepiv", title="Effect of followers on reach (Deep IV)",
-        gives="how impressions grow with followers, and the best size of a creator" + COMING,
+        gives="how impressions grow with followers, and the best size of a creator", coming=True,
         needs=(
             _need("outcome: impressions", "posts.impressions"),
             _need("treatment: followers", "posts.author_followers", "accounts.followers"),
@@ -120,7 +121,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="effectiveness", title="Effectiveness of campaigns",
-        gives="the expected outcome of a planned post" + COMING,
+        gives="the expected outcome of a planned post", coming=True,
         needs=(
             _need("past campaigns", "campaigns"),
             _need(
@@ -131,19 +132,19 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("events", "events"), _need("trends", "trends"), _FOLLOWERS, _need("prices", "campaigns.price")),
     ),
     ModelNeeds(
-        name="growth", title="Growth of impressions", gives="impressions of a post on any later day" + COMING,
+        name="growth", title="Growth of impressions", gives="impressions of a post on any later day", coming=True,
         needs=(_need("impressions on several days", "views"),),
         helps=(_need("the hashtag that a post is listed under", "posts.hashtag"),),
     ),
     ModelNeeds(
         name="diffusion", title="Activation probabilities (diffusion)",
-        gives="the probability of each edge to pass on" + COMING,
+        gives="the probability of each edge to pass on", coming=True,
         needs=(_need("who follows whom", "follows"), _need("who saw what, and passed it on", "exposures")),
         helps=(_need("times of exposures", "exposures.at"),),
     ),
     ModelNeeds(
         name="matching", title="Matching of creators and products",
-        gives="a stable assignment within all quotas" + COMING,
+        gives="a stable assignment within all quotas", coming=True,
         needs=(
             _need("purchases", "orders"),
             _need("quotas of products", "products.quota"),
@@ -152,7 +153,7 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("money spent", "orders.amount"), _need("categories of products", "products.category")),
     ),
     ModelNeeds(
-        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads" + COMING,
+        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads", coming=True,
         needs=(_need("who follows whom", "follows"),),
         helps=(
             _need(

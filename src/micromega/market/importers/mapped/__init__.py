@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-
-from micromega.errors import ConfigError
-from micromega.market.checks import OnBadRows, Origin, enforce, schema_check
+from micromega.errors import ConfigError, DataError
+from micromega.market.checks import OnBadRows
 from micromega.market.config import Mapped
+from micromega.market.importers.mapped.check import checked, raise_faults, together
 from micromega.market.importers.mapped.column_map import ColumnMap, read_map
 from micromega.market.importers.mapped.derive import derive_from_posts, derive_tables
 from micromega.market.importers.mapped.read import Rows, read_rows
 from micromega.market.importers.mapped.suggest import suggest_map
-from micromega.market.market import Market, account_ids
+from micromega.market.market import Market
 from micromega.market.open import cached
-from micromega.market.schemas import REFERENCE_TABLE, SCHEMAS
 from micromega.market.write import write_market
 
 __all__ = ["build", "import_folder", "suggest_map"]
@@ -59,10 +57,12 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
         DataError: naming the key of the map, or file, column, count and first bad lines.
     """
     plan = read_map(source)
-    tables = {name: read_rows(plan.folder, table, on_bad_rows) for name, table in plan.tables.items()}
+    tables = _read(plan, on_bad_rows)
     notes = [note for rows in tables.values() for note in rows.notes]
     tables, derived = derive_tables(tables)
-    valid, dropped = _checked(tables, on_bad_rows)
+    if on_bad_rows == "error":
+        raise_faults(tables)
+    valid, dropped = checked(tables)
     valid, derived_later = derive_from_posts(valid, plan.tables)
     return write_market(
         target,
@@ -74,23 +74,19 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
     )
 
 
-def _checked(tables: dict[str, Rows], on_bad_rows: OnBadRows) -> tuple[dict[str, pa.Table], list[str]]:
-    """Check whole tables as `market.validate` does, but with the line numbers of the files they come from."""
-    valid: dict[str, pa.Table] = {}
-    notes: list[str] = []
-    known: dict[str, pa.Array] = {}
-    for name, schema in SCHEMAS.items():
-        if name not in tables:
-            continue
-        rows = tables[name]
-        origin = Origin(file=rows.file, numbers=rows.numbers, word=rows.word)
-        table, _, dropped = enforce(rows.table, schema_check(schema, known), origin, on_bad_rows)
-        valid[name] = table
-        notes += dropped
-        ids = {kind: f"{kind}_id" for kind, home in REFERENCE_TABLE.items() if home == name and name != "accounts"}
-        known |= {kind: table[column].combine_chunks() for kind, column in ids.items()}
-        known |= account_ids(table) if name == "accounts" else {}
-    return valid, notes
+def _read(plan: ColumnMap, on_bad_rows: OnBadRows) -> dict[str, Rows]:
+    """Read all files, so that what is wrong with one does not hide what is wrong with the next."""
+    tables: dict[str, Rows] = {}
+    failures = []
+    for name, table in plan.tables.items():
+        try:
+            tables[name] = read_rows(plan.folder, table, on_bad_rows)
+        except DataError as error:
+            failures.append(str(error))
+    failures += [text for rows in tables.values() for text in rows.undecided]
+    if failures and (on_bad_rows == "drop" or len(tables) < len(plan.tables)):
+        raise together(failures, [text for rows in tables.values() for text in rows.errors])
+    return tables
 
 
 def _source(plan: ColumnMap) -> str:

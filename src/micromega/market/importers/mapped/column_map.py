@@ -6,13 +6,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from micromega.errors import DataError
-from micromega.market.schemas import DATE, SCHEMAS, TEXTS, TIME
+from micromega.market.importers.mapped.values import read_values, rule
+from micromega.market.importers.times import ISO
+from micromega.market.schemas import DATE, SCHEMAS, TEXTS, TIME, Column
 
 _TOP = ("name", "currency", "source", "tables")
-_TABLE = ("file", "columns", "constants", "lists", "times", "delimiter", "decimal", "encoding")
+_TABLE = ("file", "columns", "constants", "lists", "times", "values", "delimiter", "decimal", "encoding")
 DERIVED = {"posts": ("post_id",), "accounts": ("kind",), "orders": ("merchant_id",)}
 """Required columns that need not be mapped, because they can be made."""
 
@@ -32,8 +35,11 @@ class TableMap:
     """Column of lists -> separator."""
     times: Mapping[str, str]
     """Column of times or days -> strptime pattern, or "unix", "unix_ms", "iso"."""
+    values: Mapping[str, Mapping[str, str]]
+    """Column of the market -> cell of the file, in lower case -> what it means; an empty text: nothing."""
     delimiter: str
     decimal: str
+    """Empty where the map does not say."""
     encoding: str
 
 
@@ -92,11 +98,11 @@ def _table(path: Path, table: str, content: Any) -> TableMap:
     texts = {key: _texts(path, f"{where}.{key}", keys.get(key), tuple(schema)) for key in _TABLE[1:5]}
     plain = {
         key: _text(path, f"{where}.{key}", keys.get(key, default))
-        for key, default in (("file", ""), ("delimiter", ","), ("decimal", "."), ("encoding", "utf8"))
+        for key, default in (("file", ""), ("delimiter", ","), ("decimal", ""), ("encoding", "utf8"))
     }
     if not plain["file"]:
         raise DataError(f"{path.name}: {where}.file is missing: name a CSV or Parquet file.")
-    if len(plain["delimiter"]) != 1 or plain["decimal"] not in {".", ","}:
+    if len(plain["delimiter"]) != 1 or plain["decimal"] not in {"", ".", ","}:
         raise DataError(f'{path.name}: {where}: "delimiter" is one character, "decimal" is "." or ",".')
     _check_encoding(path, where, plain["encoding"])
     for column in texts["columns"]:
@@ -108,6 +114,7 @@ def _table(path: Path, table: str, content: Any) -> TableMap:
                 raise DataError(f'{path.name}: {where}.{key}: "{column}" is not {what} but {schema[column].type}.')
             if column not in texts["columns"]:
                 raise DataError(f'{path.name}: {where}.{key}: "{column}" is not under {where}.columns.')
+    values = _all_values(path, where, keys.get("values"), table, texts)
     _check_required(path, table, plain["file"], {*texts["columns"], *texts["constants"]})
     return TableMap(
         table=table,
@@ -116,10 +123,52 @@ def _table(path: Path, table: str, content: Any) -> TableMap:
         constants=texts["constants"],
         lists=texts["lists"],
         times=texts["times"],
+        values=values,
         delimiter=plain["delimiter"],
         decimal=plain["decimal"],
         encoding=plain["encoding"],
     )
+
+
+def _all_values(
+    path: Path, where: str, found: Any, table: str, texts: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Check translations of cells: what they are to mean must be something that the column can hold."""
+    schema = SCHEMAS[table].columns
+    columns = {} if found is None else _mapping(path, f"{where}.values", found, tuple(schema))
+    made = {}
+    for column, words in columns.items():
+        here = f"{where}.values.{column}"
+        if column not in texts["columns"]:
+            raise DataError(f'{path.name}: {where}.values: "{column}" is not under {where}.columns.')
+        if not isinstance(words, dict):
+            raise DataError(f"{path.name}: {here}: expected cells and what they mean, got {words!r}.")
+        made[column] = _translations(path, here, words)
+        targets = [target for target in made[column].values() if target]
+        form = texts["times"].get(column, ISO)
+        for target in filter(lambda target: not _is_value(target, schema[column], form), targets):
+            raise DataError(f'{path.name}: {here}: "{target}" is no {column}. {rule(schema[column])}')
+    return made
+
+
+def _translations(path: Path, where: str, words: Mapping[Any, Any]) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for cell, target in words.items():
+        if isinstance(cell, bool) or cell is None:
+            raise DataError(
+                f'{path.name}: {where}: YAML reads a cell as {cell!r}. Put cells in quotation marks: "yes": true.'
+            )
+        if isinstance(target, dict | list):
+            raise DataError(f"{path.name}: {where}.{cell}: expected one value, got {target!r}.")
+        text = str(target).lower() if isinstance(target, bool) else "" if target is None else str(target)
+        if made.setdefault(key := str(cell).strip().lower(), text) != text:
+            raise DataError(f'{path.name}: {where}: "{key}" has two meanings (upper and lower case are the same).')
+    return made
+
+
+def _is_value(target: str, column: Column, form: str) -> bool:
+    value = read_values(pa.chunked_array([[target]]), column, trim=True, form=form)[0].as_py()
+    return value in column.choices if column.choices else value is not None
 
 
 def _check_required(path: Path, table: str, file: str, given: set[str]) -> None:

@@ -39,7 +39,8 @@ def derive_tables(tables: Mapping[str, Rows]) -> tuple[dict[str, Rows], list[str
         if "posts" in found:
             table = _with_followers(table, found["posts"].table)
         found["accounts"] = _made("accounts", table)
-        notes.append(f"{len(ids):,} accounts derived from the ids in other tables; brands are those in brand columns.")
+        count = _count(len(ids), "account")
+        notes.append(f"{count} derived from the ids in other tables; brands are those in brand columns.")
     elif found["accounts"].table["kind"].null_count == found["accounts"].table.num_rows:
         accounts = found["accounts"]
         kinds = _kinds(accounts.table["account_id"], brands)
@@ -78,10 +79,13 @@ def derive_from_posts(tables: Mapping[str, pa.Table], plan: Mapping[str, TableMa
     found["posts"] = posts
     if "mentions" not in found and len(brands) and (mentions := mentions_from_posts(posts, accounts)).num_rows:
         found["mentions"] = mentions
-        notes.append(f"mentions: {mentions.num_rows:,} pairs of creator and brand counted from the posts.")
+        notes.append(f"mentions: {_count(mentions.num_rows, 'pair')} of creator and brand counted from the posts.")
         found["accounts"] = with_creator_categories(accounts, mentions)
         if made := accounts["category"].null_count - found["accounts"]["category"].null_count:
-            notes.append(f"{made:,} creators without a category have that of the brands they mention most.")
+            few = ("creator without a category has", "it mentions")
+            many = ("creators without a category have", "they mention")
+            verb, mention = few if made == 1 else many
+            notes.append(f"{made:,} {verb} that of the brands {mention} most.")
     return found, notes
 
 
@@ -101,12 +105,16 @@ def _commerce(found: dict[str, Rows]) -> list[str]:
         rows = orders.select(["product_id", "merchant_id"]).drop_null().group_by("product_id", use_threads=False)
         products = rows.aggregate([("merchant_id", "min")]).rename_columns({"merchant_id_min": "merchant_id"})
         found["products"] = _made("products", products.sort_by("product_id"))
-        notes.append(f"{products.num_rows:,} products derived from orders.")
+        notes.append(f"{_count(products.num_rows, 'product')} derived from orders.")
     if "merchants" not in found:
         ids = pc.unique(_ids_used(found, ("merchant",))).sort()
         found["merchants"] = _made("merchants", pa.table({"merchant_id": ids}))
-        notes.append(f"{len(ids):,} merchants derived from products and orders.")
+        notes.append(f"{_count(len(ids), 'merchant')} derived from products and orders.")
     return notes
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _ids_used(tables: Mapping[str, Rows], kinds: tuple[str, ...]) -> pa.Array:

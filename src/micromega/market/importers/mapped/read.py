@@ -1,7 +1,7 @@
 """One table of a user's file, read block by block into the market's types, with the numbers of its rows."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from micromega.errors import DataError, some_of
 from micromega.market.checks import OnBadRows
 from micromega.market.importers.blocks import BadRows, Block, no_rows
 from micromega.market.importers.mapped.column_map import TableMap
-from micromega.market.importers.mapped.values import bad_values, read_values, rule, tidy
+from micromega.market.importers.mapped.values import bad_values, read_either_way, read_values, rule, tidy, translated
 from micromega.market.importers.stream import csv_blocks
 from micromega.market.importers.times import ISO
-from micromega.market.schemas import DATE, FLAG, REAL, SCHEMAS, TEXT, TEXTS, TIME, Column
+from micromega.market.schemas import COUNT, DATE, FLAG, REAL, SCHEMAS, TEXT, TEXTS, TIME, Column
 
 PARQUET = (".parquet", ".pq")
 _BATCH = 100_000
+_TWO_WAYS = "number that can be read in two ways|numbers that can be read in two ways"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,14 @@ class Rows:
     word: str
     """What is numbered: line of a text file, row of a Parquet file."""
     notes: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    """What is wrong with rows that could be dropped; their bad cells are null."""
+    undecided: tuple[str, ...] = ()
+    """What the map must decide."""
+    bad: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Column -> numbers of the rows whose cell is bad."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Column of the market -> column of the file."""
 
 
 def read_rows(folder: Path, plan: TableMap, on_bad_rows: OnBadRows) -> Rows:
@@ -50,12 +59,13 @@ def read_rows(folder: Path, plan: TableMap, on_bad_rows: OnBadRows) -> Rows:
         Its rows; keys, references and ranges are not checked yet.
 
     Raises:
-        DataError: naming file, column, count and first bad rows.
+        DataError: the file cannot be read, lacks a column or holds no rows. Bad cells are told in the result.
     """
     path = folder / plan.file
     is_parquet = path.suffix.lower() in PARQUET
     word = "row" if is_parquet else "line"
-    bad = BadRows(file=path.name, on_bad_rows=on_bad_rows, word=word)
+    label = path.name if path.stem == plan.table else f"{path.name} ({plan.table})"
+    bad = BadRows(file=label, on_bad_rows=on_bad_rows, word=word, at_once=False, table=plan.table)
     names = tuple(dict.fromkeys(plan.columns.values()))
     if is_parquet:
         blocks = _parquet_blocks(path, names, bad)
@@ -66,28 +76,39 @@ def read_rows(folder: Path, plan: TableMap, on_bad_rows: OnBadRows) -> Rows:
         tables.append(_converted(block, plan))
         numbers.append(block.lines)
     if not tables or not sum(map(len, numbers)):
-        raise no_rows(path.name, bad)
+        raise DataError("\n".join(bad.errors)) if bad.errors else no_rows(label, bad)
     table, lines = pa.concat_tables(tables), np.concatenate(numbers)
     notes = list(bad.notes)
     if plan.table == "posts" and "post_id" not in {*plan.columns, *plan.constants}:
         ids = pa.array(lines).cast(TEXT)
         table = table.set_column(table.schema.get_field_index("post_id"), "post_id", ids)
         notes.append(f"posts.post_id is the {word} of {path.name}, because the map names no column for it.")
-    file = path.name if path.stem == plan.table else f"{path.name} ({plan.table})"
-    return Rows(table=table, file=file, numbers=lines, word=word, notes=tuple(notes))
+    return Rows(
+        table=table,
+        file=label,
+        numbers=lines,
+        word=word,
+        notes=tuple(notes),
+        errors=bad.errors,
+        undecided=bad.undecided,
+        bad={name: bad.lines_of(name) for name in plan.columns},
+        names=plan.columns,
+    )
 
 
 def _converted(block: Block, plan: TableMap) -> pa.Table:
     schema = SCHEMAS[plan.table].columns
     for name, source in plan.columns.items():  # first all checks, because each may drop rows
-        texts = _texts(block, source, schema[name], plan.times.get(name, ISO))
+        texts = _texts(block, name, plan)
         if texts is not None and schema[name].type not in {TEXT, TEXTS}:
-            bad = bad_values(texts, _values(texts, name, schema[name], plan))
+            either = _either_way(block, name, texts, plan)
+            bad = pc.and_not(bad_values(texts, _values(texts, name, schema[name], plan)), either)
             what = f"value that cannot be read as {name}|values that cannot be read as {name}"
-            block.refuse(source, what, rule(schema[name]), bad)
+            block.refuse(source, _TWO_WAYS, _decide(plan), either, meaning=name, forgivable=False)
+            block.refuse(source, what, rule(schema[name]), bad, meaning=name)
     columns = {}
     for name, source in plan.columns.items():
-        texts = _texts(block, source, schema[name], plan.times.get(name, ISO))
+        texts = _texts(block, name, plan)
         typed = texts is None
         columns[name] = _typed(block.rows[source], schema[name]) if typed else _values(texts, name, schema[name], plan)
     count = block.rows.num_rows
@@ -95,6 +116,21 @@ def _converted(block: Block, plan: TableMap) -> pa.Table:
         columns[name] = _constant(name, value, schema[name], plan, count)
     arrays = [columns.get(name, pa.nulls(count, column.type)) for name, column in schema.items()]
     return pa.table(arrays, names=list(schema))
+
+
+def _either_way(block: Block, name: str, texts: pa.ChunkedArray, plan: TableMap) -> pa.ChunkedArray:
+    """Cells of counts that the map must decide on: (n,) booleans."""
+    written = pa.types.is_string(block.rows[plan.columns[name]].type)
+    if written and not plan.decimal and SCHEMAS[plan.table].columns[name].type == COUNT:
+        return read_either_way(texts)
+    return pa.chunked_array([pa.repeat(pa.scalar(value=False), len(texts))])
+
+
+def _decide(plan: TableMap) -> str:
+    return (
+        f'Say in your map, under tables.{plan.table}: decimal: "," reads 12.000 as twelve thousand; '
+        'decimal: "." reads it as 12.'
+    )
 
 
 def _constant(name: str, value: str, column: Column, plan: TableMap, count: int) -> pa.Array:
@@ -111,18 +147,23 @@ def _values(texts: pa.ChunkedArray, name: str, column: Column, plan: TableMap) -
         column,
         trim=bool(column.refers_to or column.choices or name.endswith("_id")),
         form=plan.times.get(name, ISO),
-        decimal=plan.decimal,
+        decimal=plan.decimal or ".",
         separator=plan.lists.get(name, ""),
     )
 
 
-def _texts(block: Block, source: str, column: Column, form: str) -> pa.ChunkedArray | None:
-    """A column of the file as text; None where its type fits the market's without."""
+def _texts(block: Block, name: str, plan: TableMap) -> pa.ChunkedArray | None:
+    """A column as text, translated; None where its type in the file fits the market's without."""
+    source, column, words = plan.columns[name], SCHEMAS[plan.table].columns[name], plan.values.get(name, {})
     values = block.rows[source]
     if pa.types.is_string(values.type):
-        return values
-    if _fits(values.type, column, form):
+        return translated(values, words)
+    if not words and _fits(values.type, column, plan.times.get(name, ISO)):
         return None
+    return translated(_as_text(values, source, column, block.bad.file), words)
+
+
+def _as_text(values: pa.ChunkedArray, source: str, column: Column, file: str) -> pa.ChunkedArray:
     if pa.types.is_floating(values.type):
         whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
         integers = pc.if_else(whole, values, pa.scalar(None, values.type)).cast(pa.int64()).cast(TEXT)
@@ -131,9 +172,7 @@ def _texts(block: Block, source: str, column: Column, form: str) -> pa.ChunkedAr
     try:
         return values.cast(TEXT)
     except pa.ArrowException as error:
-        raise DataError(
-            f'{block.bad.file}: column "{source}" has type {values.type}, expected {column.type}.'
-        ) from error
+        raise DataError(f'{file}: column "{source}" has type {values.type}, expected {column.type}.') from error
 
 
 def _fits(found: pa.DataType, column: Column, form: str) -> bool:

@@ -1,76 +1,28 @@
 """A first map of columns, guessed from the headers of files."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
 from micromega.errors import DataError
-from micromega.market.importers.blocks import BadRows
 from micromega.market.importers.mapped.column_map import DERIVED
+from micromega.market.importers.mapped.look import Look
 from micromega.market.importers.mapped.read import PARQUET
-from micromega.market.importers.stream import csv_blocks, csv_header
-from micromega.market.importers.times import ISO, parse_times
-from micromega.market.schemas import DATE, SCHEMAS, TIME
+from micromega.market.importers.mapped.synonyms import SYNONYMS
+from micromega.market.importers.stream import csv_header
+from micromega.market.importers.times import ISO
+from micromega.market.schemas import COUNT, DATE, SCHEMAS, TIME
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", *PARQUET)
-_SYNONYMS = {
-    "post_id": "id media_id video_id shortcode aweme_id pk",
-    "account_id": "user user_id username author author_id author_name creator creator_id influencer influencer_id "
-    "influencer_name owner owner_id channel channel_id handle profile profile_id account page",
-    "posted_at": "date time timestamp created created_at create_time published published_at publish_date taken_at "
-    "post_date upload_date",
-    "caption": "text description desc title content message body",
-    "hashtags": "tags hash_tags",
-    "mentioned_ids": "mentions mentioned tagged tagged_users",
-    "likes": "like like_count likes_count number_likes n_likes favorites hearts digg_count",
-    "comments": "comment comment_count comments_count number_comments n_comments replies",
-    "shares": "share share_count shares_count reposts retweets",
-    "impressions": "views view_count views_count plays play_count reach video_views number_of_views",
-    "brand_id": "brand brand_name advertiser sponsor sponsor_name",
-    "sponsored": "is_sponsored is_ad paid paid_partnership is_paid",
-    "duration_s": "duration video_duration length_s seconds",
-    "music_id": "music sound sound_id audio_id",
-    "author_followers": "followers follower_count followers_count subscribers",
-    "kind": "type account_type role",
-    "name": "full_name display_name nickname",
-    "platform": "network channel_type",
-    "category": "niche topic vertical industry line_of_business category_code",
-    "location": "city country region",
-    "followers": "follower_count followers_count number_followers subscribers fans fan_count",
-    "verified": "is_verified",
-    "videos": "posts video_count media_count number_posts posts_count",
-    "biography": "bio about signature",
-    "creator_id": "creator influencer influencer_id username user user_id account_id author",
-    "content_type": "format type post_type media_type deliverable",
-    "price": "rate fee cost unit_price",
-    "event_id": "event",
-    "date": "event_date day",
-    "order_id": "order invoice invoice_id transaction_id basket_id",
-    "product_id": "product item item_id sku product_line",
-    "customer_id": "customer user user_id client buyer",
-    "merchant_id": "merchant brand seller store shop manufacturer",
-    "quantity": "qty units",
-    "amount": "total revenue sales spend",
-    "ordered_at": "date time timestamp event_time order_date invoice_date purchased_at",
-    "source_id": "source from from_id followee u",
-    "target_id": "target to to_id follower v",
-    "probability": "weight p",
-    "offset_days": "offset days_offset",
-    "campaign_id": "campaign",
-    "engagement": "engagements interactions",
-}
-"""Column of the market -> other names of it, written as `_plain` writes them."""
-_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S")
-_FORMS = (ISO, *(day + clock for day in _DAYS for clock in _CLOCKS), "unix", "unix_ms")
 _TABLES = ("orders", "follows", "prices", "campaigns", "events", "views", "mentions", "posts", "accounts", "products")
 """Tables that a file may be, the most particular first."""
+_FEWEST = 2
+"""Columns that must fit before a table is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +73,12 @@ def guess_table(names: list[str]) -> Guess:
         names: columns of the file.
 
     Returns:
-        The table whose required columns are all there and that takes most columns; else the one that takes most.
+        The table whose required columns are all there and that takes most columns; else the one that takes most. None
+        where no table takes two.
     """
     guesses = [_guess(table, names) for table in _TABLES]
     best = max(guesses, key=lambda guess: (not guess.missing, len(guess.columns)))
-    if not best.columns:
+    if len(best.columns) < _FEWEST:
         return Guess(table="", columns={}, unused=tuple(names), missing=())
     return best
 
@@ -177,7 +130,7 @@ def _itself(column: str) -> set[str]:
 
 
 def _synonyms(column: str) -> set[str]:
-    return set(_SYNONYMS.get(column, "").split())
+    return set(SYNONYMS.get(column, ()))
 
 
 def _counted(column: str) -> set[str]:
@@ -187,43 +140,71 @@ def _counted(column: str) -> set[str]:
 
 
 def _plain(name: str) -> str:
-    """A name in lower case with underscores: "Like Count", "likeCount" and "like-count" are like_count."""
+    """A name in ASCII and lower case with underscores: "Like Count" and "likeCount" are like_count."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
+    bare = unicodedata.normalize("NFKD", spaced.lower().replace("ß", "ss"))
+    bare = "".join(sign for sign in bare if not unicodedata.combining(sign))  # é is e
+    return re.sub(r"[^a-z0-9]+", "_", bare).strip("_")
 
 
 def _table_lines(file: Path, guess: Guess, best: Path) -> list[str]:
     if not guess.table:
-        return [f"  # {file.name}: no column fits. It has: {', '.join(guess.unused)}."]
+        return [
+            f"  # {file.name}: could not guess what it holds, because fewer than two of its columns have a known name.",
+            f"  # It has: {', '.join(map(_one_line, guess.unused))}.",
+        ]
     lines = [f"  {guess.table}:", f"    file: {_scalar(file.name)}"]
     if file != best:
         return [f"  # {file.name} looks like {guess.table} too, as {best.name} does, which has more of its columns."]
     if file.suffix.lower() not in PARQUET and (delimiter := delimiter_of(file)) != ",":
         lines.append(f"    delimiter: {_scalar(delimiter)}")
+    look = Look(file=file, delimiter=delimiter_of(file)) if file.suffix.lower() not in PARQUET else None
+    lines += _decimal_line(look, guess)
     lines.append("    columns:")
     lines += [f"      {column}: {_scalar(name)}" for column, name in guess.columns.items()]
     doc = SCHEMAS[guess.table].columns
     lines += [f"      # {column}: ?  required: {doc[column].doc}" for column in guess.missing]
-    if times := {column: form for column, name in guess.columns.items() if (form := _time_form(file, guess, column))}:
+    if times := {column: form for column, name in guess.columns.items() if (form := _time_form(look, guess, column))}:
         lines += ["    times:", *(f"      {column}: {form}" for column, form in times.items())]
     if guess.unused:
-        lines.append(f"    # not used: {', '.join(guess.unused)}")
+        lines.append(f"    # not used: {', '.join(map(_one_line, guess.unused))}")
     return lines
 
 
-def _time_form(file: Path, guess: Guess, column: str) -> str:
-    """Form of a column of times, if it is not ISO 8601: the first that fits all of the first values."""
-    if SCHEMAS[guess.table].columns[column].type not in {TIME, DATE} or file.suffix.lower() in PARQUET:
+def _time_form(look: Look | None, guess: Guess, column: str) -> str:
+    """Form of a column of times for the map, with what is doubtful about it; empty if it is plain ISO 8601."""
+    if look is None or SCHEMAS[guess.table].columns[column].type not in {TIME, DATE}:
         return ""
-    name = guess.columns[column]
-    blocks = csv_blocks(file, (name,), BadRows(file=file.name, on_bad_rows="drop"), delimiter=delimiter_of(file))
-    values = next((block.rows[name].slice(0, 1_000) for block in blocks), pa.chunked_array([[]], pa.string()))
-    texts = pc.utf8_trim_whitespace(values.filter(pc.not_equal(values, "")))
-    fits = [form for form in _FORMS if len(texts) and not parse_times(texts, form).null_count]
-    if not fits or fits[0] == ISO:
+    found = look.time_form(guess.columns[column])
+    if found is None or (found.form == ISO and not found.misfits):
         return ""
-    doubt = f"  # or {_scalar(fits[1])}: correct this" if len(fits) > 1 and fits[0][1] != fits[1][1] else ""
-    return f"{_scalar(fits[0])}{doubt}"
+    doubts = [f"or {_scalar(found.rival)}: correct this"] if found.rival else []
+    if found.misfits:
+        verb = "does" if found.misfits == 1 else "do"
+        doubts.append(f"{found.misfits:,} of {found.values:,} values {verb} not fit, for instance {found.example!r}")
+    return _scalar(found.form) + (f"  # {'; '.join(doubts)}" if doubts else "")
+
+
+def _decimal_line(look: Look | None, guess: Guess) -> list[str]:
+    """What the map says about points and commas in numbers, if the file leaves a doubt or has decimal commas."""
+    schema = SCHEMAS[guess.table].columns
+    if look is None:
+        return []
+    for column, name in guess.columns.items():
+        sign, example = look.decimal(name, schema[column].type)
+        if sign:
+            read = f"{example} in {name!r} is then"
+            what = f"{read} {example.replace('.', '')}" if sign == "," else f"{read} {example.split('.')[0]}"
+            if schema[column].type == COUNT:
+                other = "." if sign == "," else ","
+                return [f"    decimal: {_scalar(sign)}  # {_one_line(what)}; if not, write '{other}'"]
+            return [f"    decimal: {_scalar(sign)}  # because of {_one_line(example)} in {_one_line(name)!r}"]
+    return []
+
+
+def _one_line(text: str) -> str:
+    """Text for a comment."""
+    return " ".join(text.split())
 
 
 def _is_table(file: Path) -> bool:
@@ -232,4 +213,5 @@ def _is_table(file: Path) -> bool:
 
 def _scalar(text: str) -> str:
     """Text as YAML writes it, quoted where it must be."""
-    return yaml.safe_dump(text, default_style='"' if text.strip() != text or not text.strip() else None).split("\n")[0]
+    style = '"' if text.strip() != text or not text.strip() else None
+    return yaml.safe_dump(text, default_style=style, allow_unicode=True, width=10_000).split("\n")[0]

@@ -1,5 +1,7 @@
 """Cells of a user's file, read as text, turned into the market's types: whole columns at a time."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -7,12 +9,15 @@ from micromega.market.importers.cells import parse_short_counts
 from micromega.market.importers.times import ISO, parse_times
 from micromega.market.schemas import COUNT, DATE, FLAG, REAL, TEXT, TEXTS, TIME, Column
 
-_MISSING = r"(?i)^(na|n/a|#n/a|nan|nat|null|none|-|<na>)?$"
+MISSING = r"(?i)^(na|n/a|#n/a|nan|nat|null|none|-|<na>)?$"
+"""Cells that say nothing."""
+_EITHER = r"^[0-9]{1,3}(\.[0-9]{3})+$"
 _TRUE, _FALSE = ("true", "yes", "y", "t", "1", "1.0"), ("false", "no", "n", "f", "0", "0.0")
 _RULES = {
     COUNT: "Counts are whole numbers such as 1234, 1,234 or 1.2K.",
     REAL: 'Numbers look like 12.5; if your file has decimal commas (12,5), add decimal: "," to the table in your map.',
-    FLAG: "Allowed: true, false, yes, no, 1, 0.",
+    FLAG: "Allowed: true, false, yes, no, 1, 0; translate other words in your map, for instance "
+    "values: {verified: {ja: true, nein: false}}.",
     TIME: "Times look like 2024-05-31 or 2024-05-31T12:00:00Z. Name another form in your map, for instance "
     'times: {posted_at: "%d/%m/%Y"}.',
 }  # fmt: skip
@@ -20,6 +25,8 @@ _RULES = {
 
 def rule(column: Column) -> str:
     """What a value of a column looks like, as a sentence."""
+    if column.choices:
+        return f"Allowed: {', '.join(column.choices)}; translate other words in your map (values, docs/own_data.md)."
     return _RULES[TIME if column.type == DATE else column.type]
 
 
@@ -42,6 +49,9 @@ def read_values(
     """
     if column.type == TEXT:
         texts = pc.utf8_trim_whitespace(texts) if trim else texts
+        if column.choices:
+            lower = pc.utf8_lower(texts)
+            texts = pc.if_else(pc.is_in(lower, value_set=pa.array(column.choices)), lower, texts)
         return _null_if(texts, pc.equal(texts, ""))
     if column.type == TEXTS:
         return _lists(texts, separator)
@@ -62,8 +72,31 @@ def bad_values(texts: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArr
     """Cells that say something, but not what the column holds: (N,) booleans."""
     if values.type in {TEXT, TEXTS}:
         return pa.chunked_array([pa.repeat(pa.scalar(value=False), len(texts))])
-    silent = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _MISSING)
+    silent = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), MISSING)
     return pc.and_(pc.invert(pc.fill_null(silent, fill_value=True)), pc.is_null(values))
+
+
+def read_either_way(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cells such as 12.000, which is twelve thousand to some and twelve to others: (N,) booleans."""
+    return pc.fill_null(pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _EITHER), fill_value=False)
+
+
+def translated(texts: pa.ChunkedArray, words: Mapping[str, str]) -> pa.ChunkedArray:
+    """Put other words in the place of cells; case and blanks around them do not matter.
+
+    Args:
+        texts: (N,) cells, or null, which is the same as empty.
+        words: cell in lower case -> what it means.
+
+    Returns:
+        (N,) cells; those that are not among the words stay.
+    """
+    if not words:
+        return texts
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(texts, "")))
+    place = pc.index_in(plain, value_set=pa.array(list(words), TEXT))
+    meant = pa.chunked_array([pa.array(list(words.values()), TEXT).take(chunk) for chunk in place.chunks], TEXT)
+    return pc.coalesce(meant, texts)
 
 
 def _null_if(values: pa.ChunkedArray, condition: pa.ChunkedArray) -> pa.ChunkedArray:
