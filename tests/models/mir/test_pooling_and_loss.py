@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from micromega.models.mir.loss import competence, l1_norm, top_one_loss
+from micromega.models.mir.losses.top_one import competence, l1_norm, top_one_loss
 from micromega.models.mir.network import Tower, scores_of_all, scores_of_pairs
 from micromega.models.mir.pooling import latest_posts, pool
 

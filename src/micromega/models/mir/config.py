@@ -86,6 +86,8 @@ class MIRModelConfig:
     """What dropout acts on: first-layer weights (the paper's setting) or inputs of the layers."""
     initial_range: Annotated[float, Field(gt=0)] | None = None
     """Weights start uniform in ± this (0.1 in the paper); null: scaled to the fan-in."""
+    loss: Literal["top_one", "list_mle", "approx_ndcg", "lambda_loss"] = "top_one"
+    """On lists of K: the paper's top-1-over-K cross-entropy, or one of later work on learning to rank."""
     optimiser: Literal["adam", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, lt=10)] = 1e-3
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 0.9

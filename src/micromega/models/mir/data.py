@@ -16,7 +16,7 @@ from micromega.models.loader import EpochBatches, ResumableLoader, epoch_generat
 from micromega.models.mir.accounts import Accounts, build_accounts
 from micromega.models.mir.buckets import Lists, bucket_capacity, sample_lists
 from micromega.models.mir.config import MIRDataConfig
-from micromega.models.mir.loss import competence
+from micromega.models.mir.losses.top_one import competence
 
 _SMALLEST_DEVIATION = 1e-6
 

@@ -15,11 +15,21 @@ from micromega.errors import CheckpointError, ConfigError
 from micromega.models.mir import metrics
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
-from micromega.models.mir.loss import l1_norm, top_one_loss
+from micromega.models.mir.losses.approx_ndcg import approx_ndcg_loss
+from micromega.models.mir.losses.lambda_loss import lambda_loss
+from micromega.models.mir.losses.list_mle import list_mle_loss
+from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.network import Tower, scores_of_all, scores_of_pairs
 
 VALIDATED_RECALL = (10, 50)
 ORIGIN = "micromega_origin"
+LOSSES = {
+    "top_one": top_one_loss,
+    "list_mle": list_mle_loss,
+    "approx_ndcg": approx_ndcg_loss,
+    "lambda_loss": lambda_loss,
+}
+"""Choices of `model.loss`."""
 
 
 class MIRModule(pl.LightningModule):
@@ -137,7 +147,7 @@ class MIRModule(pl.LightningModule):
         """Loss of a batch of lists (eq. 17)."""
         brands = self._embed(self.brand_tower, batch["brand_view"], 0, self._first_creator)
         creators = self._embed(self.creator_tower, batch["creator"], self._first_creator, None)
-        loss = top_one_loss(scores_of_pairs(brands, creators), batch["label"])
+        loss = LOSSES[self.config.loss](scores_of_pairs(brands, creators), batch["label"])
         if self.config.l1:
             loss = loss + self.config.l1 * l1_norm(list(self.parameters()))
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["brand"]), sync_dist=True)
