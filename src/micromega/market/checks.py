@@ -1,6 +1,6 @@
 """Vectorised checks of market tables, and errors that name file, column, count, first bad rows and the remedy."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from micromega.market.schemas import REFERENCE_TABLE, TEXTS, Column, TableSchema
 
 OnBadRows = Literal["error", "drop"]
 _SHOWN = 5
+_LARGEST = 2**62
 _DROP = "Drop or correct those rows, or import with `market.on_bad_rows=drop`, which reports how many went."
 
 
@@ -214,17 +215,32 @@ def _null_inside(values: pa.ChunkedArray) -> NDArray[np.bool_]:
     return bad
 
 
-def _duplicates(table: pa.Table, key: tuple[str, ...]) -> Iterator[Problem]:
-    codes = np.zeros(table.num_rows, dtype=np.int64)
-    for name in key:
-        encoded = table.column(name).combine_chunks().dictionary_encode()
-        codes = codes * max(len(encoded.dictionary), 1) + np.asarray(encoded.indices, dtype=np.int64)
-        if name != key[-1] and len(key) > 2:
-            codes = np.unique(codes, return_inverse=True)[1]  # three ids of a million values each would overflow
+def repeated(columns: Sequence[pa.ChunkedArray]) -> NDArray[np.bool_]:
+    """Find rows whose values in all columns have stood in an earlier row; null equals null.
+
+    Args:
+        columns: (N,) each.
+
+    Returns:
+        (N,) True for every row but the first of its kind.
+    """
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    possible = 1
+    for values in columns:
+        encoded = values.combine_chunks().dictionary_encode()
+        own = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64) + 1
+        size = len(encoded.dictionary) + 1
+        if possible * size > _LARGEST:  # three ids of a million values each would overflow
+            codes, possible = np.unique(codes, return_inverse=True)[1], len(codes)
+        codes, possible = codes * size + own, possible * size
     bad = np.ones(len(codes), dtype=bool)
     bad[np.unique(codes, return_index=True)[1]] = False
+    return bad
+
+
+def _duplicates(table: pa.Table, key: tuple[str, ...]) -> Iterator[Problem]:
     rule = f"Each {' + '.join(key)} appears once."
-    yield from _problem(key[0], bad, "repeated key|repeated keys", rule)
+    yield from _problem(key[0], repeated([table.column(name) for name in key]), "repeated key|repeated keys", rule)
 
 
 def _unknown(values: pa.ChunkedArray, name: str, kind: str, known: Mapping[str, pa.Array]) -> Iterator[Problem]:

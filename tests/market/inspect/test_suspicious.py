@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tiny_market import tiny_tables, with_column, write_tiny
 
 from micromega.market import simulate
-from micromega.market.checks import conform
+from micromega.market.checks import conform, repeated
 from micromega.market.inspect import inspect_market
 from micromega.market.inspect.habits import far_out, habits
-from micromega.market.inspect.impossible import impossible, repeated
+from micromega.market.inspect.impossible import impossible
 from micromega.market.inspect.leaks import leaks
 from micromega.market.schemas import SCHEMAS
 

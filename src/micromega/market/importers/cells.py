@@ -93,14 +93,6 @@ def bad_text_lists(values: pa.ChunkedArray, parse: Callable[[str], Any] = json.l
     return found
 
 
-def repeats(texts: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Find values that have stood in an earlier row: (N,) texts to (N,) booleans."""
-    codes = np.asarray(texts.combine_chunks().dictionary_encode().indices)
-    bad = np.ones(len(codes), dtype=bool)
-    bad[np.unique(codes, return_index=True)[1]] = False
-    return bad
-
-
 def mentions_in(captions: pa.ChunkedArray) -> pa.Array:
     """Find the pseudonymised handles (@ and 12 hexadecimal digits) of captions.
 

@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import ConfigError, DataError
-from micromega.market.checks import OnBadRows
+from micromega.market.checks import OnBadRows, repeated
 from micromega.market.config import SnapEgo
 from micromega.market.importers.blocks import BadRows, no_rows
-from micromega.market.importers.cells import repeats
 from micromega.market.importers.edge_list import Edges, graph_tables, read_edges
 from micromega.market.importers.lines import text_blocks
 from micromega.market.market import Market
@@ -119,7 +118,7 @@ def _profile(path: Path, on_bad_rows: OnBadRows) -> tuple[pa.Array, NDArray[np.i
             "values", "line of another length|lines of another length", "All lines have as many values as the first.",
             lambda values: pc.not_equal(pc.binary_length(values), width),
         )  # fmt: skip
-        block.require("id", "repeated id|repeated ids", "Each id appears once.", repeats)
+        block.require("id", "repeated id|repeated ids", "Each id appears once.", lambda ids: repeated([ids]))
     rows = pa.concat_tables([block.rows for block in found]).combine_chunks()
     text = "".join(pc.replace_substring(rows["values"], " ", "").to_pylist())
     values = (np.frombuffer(text.encode(), dtype=np.int8) - ord("0")).reshape(rows.num_rows, -1)

@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import ConfigError, DataError, some_of
-from micromega.market.checks import OnBadRows, Origin, Problem, describe, enforce
+from micromega.market.checks import OnBadRows, Origin, Problem, describe, enforce, repeated
 from micromega.market.importers.cells import (
     bad_text_lists,
     parse_lists,
     parse_short_counts,
     python_value,
-    repeats,
 )
 from micromega.market.importers.csv_file import read_csv_file
 from micromega.market.importers.times import parse_times
@@ -157,14 +156,11 @@ class SourceTable:
     def unique(self, *columns: str) -> None:
         """Require that no value (or combination of values) comes twice; of repeated ones the first is kept."""
 
-        def repeated(rows: pa.Table) -> NDArray[np.bool_]:
-            texts = rows.column(columns[0])
-            for column in columns[1:]:
-                texts = pc.binary_join_element_wise(texts, rows.column(column), "\x1f")
-            return repeats(texts)
+        def again(rows: pa.Table) -> NDArray[np.bool_]:
+            return repeated([rows.column(column) for column in columns])
 
         rule = f"Each {' + '.join(columns)} appears once."
-        self.require_rows(columns[-1], "repeated key|repeated keys", rule, repeated)
+        self.require_rows(columns[-1], "repeated key|repeated keys", rule, again)
 
     def known(self, column: str, ids: pa.Array, where: str) -> None:
         """Require that all values are among ids."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from micromega.market.checks import repeated
 from micromega.market.inspect.finding import Finding, floats, mask_of, rows_found
 
 Tables = Mapping[str, pa.Table]
@@ -37,18 +37,6 @@ def impossible(tables: Tables) -> Iterator[Finding]:
         yield from _quotas(tables)
     if "orders" in tables and "products" in tables:
         yield from _other_merchant(tables)
-
-
-def repeated(columns: Sequence[pa.ChunkedArray]) -> NDArray[np.bool_]:
-    """(N,) rows whose values in all columns have stood in an earlier row; null equals null."""
-    code = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        encoded = column.combine_chunks().dictionary_encode()
-        own = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64) + 1
-        _, code = np.unique(code * (len(encoded.dictionary) + 1) + own, return_inverse=True)
-    bad = np.ones(len(code), dtype=bool)
-    bad[np.unique(code, return_index=True)[1]] = False
-    return bad
 
 
 def _repeated_posts(posts: pa.Table) -> Iterator[Finding]:
