@@ -1,13 +1,8 @@
 """The data card as one HTML file: nothing to load, no script, every text escaped, in the style of the report."""
 
-from micromega.errors import MissingExtraError
 from micromega.market.inspect import DataCard, Histogram
 from micromega.report import card_words, words
-
-try:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-except ImportError as error:
-    raise MissingExtraError('The page needs jinja2. Run: pip install "micromega[report]"') from error
+from micromega.report.environment import environment
 
 WIDTH, HEIGHT = 160.0, 32.0  # of a histogram, in units of its view box
 _GAP = 6.0  # between the bar of the zeros and the others
@@ -30,14 +25,7 @@ def render(card: DataCard) -> str:
         >>> "Nothing suspicious" in page
         True
     """
-    environment = Environment(
-        loader=PackageLoader("micromega.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    templates = environment(
         number=words.number,
         percent=words.percent,
         plural=words.plural,
@@ -50,7 +38,7 @@ def render(card: DataCard) -> str:
         bars=bars,
         zero_bar=zero_bar,
     )
-    return environment.get_template("data_card.html").render(
+    return templates.get_template("data_card.html").render(
         card=card,
         models=card_words.ordered(card.models),
         verdict=card_words.verdict(card),

@@ -3,15 +3,11 @@
 import math
 from typing import Any
 
-from micromega.errors import MissingExtraError
 from micromega.report import plots, words
 from micromega.report.content import CampaignReport, Evaluation
+from micromega.report.environment import environment  # says what to install before markupsafe is missed
 
-try:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-except ImportError as error:
-    raise MissingExtraError('The report needs jinja2. Run: pip install "micromega[report]"') from error
+from markupsafe import Markup  # isort: skip  # comes with jinja2
 
 SHOWN_EXAMPLES = 2  # past posts per creator
 
@@ -33,14 +29,7 @@ def render(report: CampaignReport) -> str:
         >>> "Book nobody" in page
         True
     """
-    environment = Environment(
-        loader=PackageLoader("micromega.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    templates = environment(
         number=words.number,
         about=words.about,
         percent=words.percent,
@@ -48,7 +37,7 @@ def render(report: CampaignReport) -> str:
         plural=words.plural,
         shorten=words.shorten,
     )
-    return environment.get_template("campaign.html").render(
+    return templates.get_template("campaign.html").render(
         report=report,
         verdict=words.verdict(report),
         badge=words.badge(report.certificate),
