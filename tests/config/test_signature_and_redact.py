@@ -73,3 +73,12 @@ def test_secrets_are_hidden_by_name_by_value_and_on_the_command_line(monkeypatch
 def test_ordinary_settings_that_look_a_little_like_secrets_stay(monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", "1")
     assert redact({"tokeniser": 1, "n": "1"})["n"] == "1"
+
+
+@pytest.mark.parametrize(
+    "override", ["evaluation.cases=1", "evaluation.compare={other: /runs/x}", "evaluation.shortlist=9"]
+)
+def test_what_only_a_report_shows_has_no_signature(make, override):
+    names = {signature.signature(make(*settings, task="optimize"), "optimize") for settings in ((), (override,))}
+    assert len(names) == 1
+    assert signature.signature(make("evaluation.brands=all", task="optimize"), "optimize") not in names

@@ -287,7 +287,7 @@ def test_the_same_report_gives_the_same_bytes_in_another_process(full, tmp_path)
 @pytest.mark.parametrize(("package", "module"), [("jinja2", "page"), ("matplotlib", "plots")])
 def test_a_missing_extra_gives_the_pip_line(package, module, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    for name in ("environment", module):  # where jinja2 is imported, and what is asked for
+    for name in ("environment", "drawing", module):  # where the two are imported, and what is asked for
         monkeypatch.delitem(sys.modules, f"micromega.report.{name}")
         monkeypatch.delattr(micromega.report, name)
     with pytest.raises(MissingExtraError, match=r'Run: pip install "micromega\[report\]"'):

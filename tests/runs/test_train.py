@@ -1,6 +1,7 @@
 """Run folders: the same request finds its folder again, another one has its own, changed data are refused."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -53,9 +54,7 @@ def test_changed_tables_are_refused(request_of, tmp_path):
     train.run(*request)
     posts = tables["posts"]
     changed = posts.set_column(posts.column_names.index("likes"), "likes", [[5] * posts.num_rows])
-    for path in (tmp_path / "m").iterdir():
-        path.unlink()
-    (tmp_path / "m").rmdir()
+    shutil.rmtree(tmp_path / "m")
     write_market(tmp_path / "m", tables | {"posts": changed}, name="m", currency="EUR")
     with pytest.raises(CheckpointError, match=r"the tables have changed. Remove the folder to train anew"):
         train.run(*request)

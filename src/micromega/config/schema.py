@@ -39,6 +39,9 @@ class RunConfig:
     """auto: continue or reuse what the run folder holds; never: refuse to touch a folder that holds something."""
     ckpt_path: str | None = None
     """Checkpoint to start or to evaluate from instead of the run's own."""
+    retrieve: Literal["none", "exact", "ann"] = "none"
+    """Let evaluate.py also write each brand's shortlist from embeddings alone: by all inner products, block by block,
+    or through an approximate index."""
     scores: str | None = None
     """Score table for optimize.py instead of the one that evaluate.py wrote for the same request."""
     allow_other_market: bool = False

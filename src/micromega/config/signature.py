@@ -11,13 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 TRAIN_KEYS = ("seed", "market", "data", "model", "trainer", "callbacks", "ckpt_path")
 EVALUATE_KEYS = (*TRAIN_KEYS, "evaluation")
 OPTIMIZE_KEYS = (*EVALUATE_KEYS, "scores", "problem", "solver")
+_SHOWN = {"evaluation": ("bootstrap_samples", "cases", "compare", "shortlist")}
+"""Keys that change what a report shows, and no score."""
 _KEYS = {"train": TRAIN_KEYS, "evaluate": EVALUATE_KEYS, "optimize": OPTIMIZE_KEYS}
 
 
 def signature(config: DictConfig, task: str) -> str:
     """Hash those parts of a composed configuration that decide the result.
 
-    Paths, loggers, tags and Hydra's own section stay out. Interpolations are hashed as written, so that the same
+    Paths, loggers, tags, Hydra's own section and what only a report shows stay out. Interpolations are hashed as written, so that the same
     request has the same signature on every machine and no secret is read.
 
     Args:
@@ -40,7 +42,10 @@ def run_name(config: DictConfig, task: str) -> str:
 
 def _container(config: DictConfig, key: str) -> Any:
     value = OmegaConf.select(config, key, throw_on_missing=False)
-    return OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value
+    if not isinstance(value, DictConfig):
+        return OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value
+    content: Any = OmegaConf.to_container(value, resolve=False)
+    return {name: item for name, item in content.items() if name not in _SHOWN.get(key, ())}
 
 
 def _label(config: DictConfig, group: str, part: int) -> str:

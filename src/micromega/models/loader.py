@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 
-def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+def epoch_generator(seed: int, epoch: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Make the generator of one epoch's draws; independent of all other random states."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
 
 
 class EpochBatches(Sampler[tuple[int, Tensor]]):

@@ -1,71 +1,23 @@
-"""Figures as inline SVG that follow the page: its fonts, and its colours in light, dark and print.
+"""The figures of the campaign report, as inline SVG that follow the page (`drawing.py` says how)."""
 
-Drawn with matplotlib's object interface. The same numbers give the same bytes; ids are unique to each figure; a title
-and a description are there for screen readers.
-"""
-
-import io
-import re
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from micromega.errors import MissingExtraError
 from micromega.report.content import Calibration, Offers, TrainingRun
+from micromega.report.drawing import ACCENT, HALF, MUTED, PAPER, WARM, WIDE, svg, ticks
 from micromega.report.words import money, number, percent, shorten
 
 if TYPE_CHECKING:
     from micromega.solvers.campaign.frontier import BudgetCurve
 
-try:
-    import matplotlib as mpl
-    from matplotlib.axes import Axes
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
-except ImportError as error:
-    raise MissingExtraError('The report needs matplotlib. Run: pip install "micromega[report]"') from error
+from matplotlib.axes import Axes  # isort: skip  # drawing.py has said what to install if it is missing
+from matplotlib.figure import Figure  # isort: skip
+from matplotlib.ticker import MaxNLocator  # isort: skip
 
-# Stand-ins that the page's CSS variables replace.
-INK, MUTED, GRID, ACCENT, WARM, PAPER = (f"#00000{i}" for i in range(1, 7))
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "rule", ACCENT: "accent", WARM: "warm", PAPER: "paper"}
-
-WIDE, HALF = (11.2, 4.0), (5.5, 3.8)  # inches; text comes out at about 14 CSS pixels on a full-width page
 LONGEST_LABEL = 48  # characters
 MOST_POINTS = 1_500  # of offers that were not chosen: more make a heavy page and no better picture
-
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a currency may be "$"
-    "font.size": 11.5,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.titlesize": 12.5,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "lines.linewidth": 2,
-}
 
 
 def budget_curve(curve: "BudgetCurve", *, budget: float, currency: str, unit: str) -> str:
@@ -104,7 +56,7 @@ def budget_curve(curve: "BudgetCurve", *, budget: float, currency: str, unit: st
         _count_axis(axes, "y")
 
     described = f"From {money(float(curve.budgets.min()), currency)} to {money(float(curve.budgets.max()), currency)}."
-    return _svg(draw, name="budget-curve", size=WIDE, title="Value of the best plan by budget", described=described)
+    return svg(draw, name="budget-curve", size=WIDE, title="Value of the best plan by budget", described=described)
 
 
 def offers_plot(offers: Offers, *, currency: str, unit: str, marginal_value: float | None = None) -> str:
@@ -146,7 +98,7 @@ def offers_plot(offers: Offers, *, currency: str, unit: str, marginal_value: flo
         _count_axis(axes, "y")
 
     described = f"{offers.price.size:,} offers, of which {int(offers.chosen.sum()):,} are in the plan."
-    return _svg(draw, name="offers", size=WIDE, title="Price and expected value of every offer", described=described)
+    return svg(draw, name="offers", size=WIDE, title="Price and expected value of every offer", described=described)
 
 
 def training_plot(runs: Sequence[TrainingRun], *, metric: str) -> tuple[str, str | None]:
@@ -178,17 +130,18 @@ def training_plot(runs: Sequence[TrainingRun], *, metric: str) -> tuple[str, str
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
         runs_word = "one run" if len(lines) == 1 else f"{len(lines)} runs and their mean"
-        return _svg(draw, name=name, size=HALF, title=f"{title} by epoch", described=f"{runs_word}.")
+        return svg(draw, name=name, size=HALF, title=f"{title} by epoch", described=f"{runs_word}.")
 
     first = panel("training-loss", "training loss", loss)
     return first, (panel("training-validation", f"validation {_label(metric)}", validation) if validation else None)
 
 
-def calibration_plot(calibration: Calibration) -> str:
+def calibration_plot(calibration: Calibration, *, name: str = "calibration") -> str:
     """Observed share against predicted probability, with 95 % intervals and the diagonal.
 
     Args:
         calibration: the curve and its error.
+        name: prefix of ids, where a page has several.
 
     Returns:
         SVG text.
@@ -207,11 +160,11 @@ def calibration_plot(calibration: Calibration) -> str:
         axes.set_ylim(0, min(1.02, max(top, float(curve.upper.max()) * 1.05)))
         axes.set_xlabel("predicted probability of fit")
         axes.set_title("share that did fit", color=MUTED)
-        _ticks(axes, "x", lambda value: percent(value, 0 if top > 0.2 else 1))
-        _ticks(axes, "y", lambda value: percent(value, 0 if top > 0.2 else 1))
+        ticks(axes, "x", lambda value: percent(value, 0 if top > 0.2 else 1))
+        ticks(axes, "y", lambda value: percent(value, 0 if top > 0.2 else 1))
 
     described = f"{len(curve.count)} groups of pairs; expected calibration error {number(calibration.error)}."
-    return _svg(draw, name="calibration", size=HALF, title="Predicted and observed fit", described=described)
+    return svg(draw, name=name, size=HALF, title="Predicted and observed fit", described=described)
 
 
 def _label(text: str) -> str:
@@ -228,66 +181,5 @@ def _mean_line(lines: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
     return distinct, np.bincount(code, weights=value[held]) / np.bincount(code)
 
 
-def _ticks(axes: Axes, which: str, words: Callable[[float], str]) -> None:
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _count_axis(axes: Axes, which: str) -> None:
-    _ticks(axes, which, number)
-
-
-def _svg(draw: Callable[[Figure], None], *, name: str, size: tuple[float, float], title: str, described: str) -> str:
-    """Draw and make the result fit for a page."""
-    with mpl.rc_context(), warnings.catch_warnings():
-        # The reader's fonts draw the text; matplotlib only measures it, and need not know every script.
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
-        mpl.rcdefaults()  # the bytes depend on nobody's matplotlibrc
-        mpl.rcParams.update(_STYLE | {"svg.hashsalt": name})
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        text = io.StringIO()
-        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(text, metadata=metadata)  # type: ignore[no-untyped-call]
-    return _for_page(text.getvalue(), name=name, title=title, described=described)
-
-
-def _for_page(svg: str, *, name: str, title: str, described: str) -> str:
-    """Strip what a page does not need, make ids unique, exchange colours for CSS variables."""
-    root = ET.fromstring(svg)  # noqa: S314 (nothing but what matplotlib has just drawn)
-    for parent in root.iter():
-        parent.tag = parent.tag.split("}")[-1]
-        for child in list(parent):
-            if child.tag.split("}")[-1] in {"metadata", "style"}:
-                parent.remove(child)
-        parent.attrib = {key.split("}")[-1]: _attribute(key, value, name) for key, value in parent.attrib.items()}
-    box = root.attrib["viewBox"]
-    root.attrib = {
-        "viewBox": box,
-        "class": "plot",
-        "role": "img",
-        "aria-labelledby": f"{name}-title {name}-desc",
-    }
-    for position, (tag, words) in enumerate((("title", title), ("desc", described))):
-        element = ET.Element(tag, {"id": f"{name}-{tag}"})
-        element.text = words
-        root.insert(position, element)
-    return ET.tostring(root, encoding="unicode")
-
-
-def _attribute(key: str, value: str, name: str) -> str:
-    if key == "id":
-        return f"{name}-{value}"
-    if key.endswith("href"):
-        return value.replace("#", f"#{name}-", 1)
-    value = value.replace("url(#", f"url(#{name}-")
-    if key == "style":
-        value = re.sub(r"font(-family)?:[^;]*;?\s*", _size_only, value)
-    return re.sub(r"#00000[1-6]", lambda match: f"var(--{_VARIABLES[match[0]]})", value)
-
-
-def _size_only(match: "re.Match[str]") -> str:
-    """Keep the size of a font and leave its family to the page."""
-    size = re.search(r"[\d.]+px", match[0])
-    return f"font-size: {size[0]}; " if size else ""
+    ticks(axes, which, number)

@@ -68,15 +68,15 @@ def percent(share: float | None, digits: int = 1) -> str:
     r"""Share of one as per cent.
 
     Example:
-        >>> percent(0.9871), percent(0.00004), percent(1)
-        ('98.7\xa0%', '< 0.1\xa0%', '100\xa0%')
+        >>> percent(0.9871), percent(0.00004), percent(1), percent(1, 0)
+        ('98.7\xa0%', '< 0.1\xa0%', '100\xa0%', '100\xa0%')
     """
     if share is None or not math.isfinite(share):
         return NONE
     if 0 < share < 0.5 * 10 ** (-digits - 2):
         return f"< {10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
     text = f"{100 * share:,.{digits}f}"
-    whole = text.rstrip("0").rstrip(".") if float(text.replace(",", "")) in {0.0, 100.0} else text
+    whole = text.rstrip("0").rstrip(".") if "." in text and float(text.replace(",", "")) in {0.0, 100.0} else text
     return f"{whole}\N{NO-BREAK SPACE}%"
 
 

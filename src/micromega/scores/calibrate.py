@@ -1,7 +1,7 @@
 """From rank logits to probabilities: Platt scaling, and how well the probabilities hold."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,14 @@ FloatArray = npt.NDArray[np.float64]
 Binning = Literal["equal_mass", "equal_width"]
 
 WILSON_Z = 1.959963984540054  # 97.5 % point of the normal distribution: intervals of 95 %
+
+
+class Calibration(Protocol):
+    """Logits to probabilities in the same order, and what becomes of their deviations (`Platt`, `Isotonic`)."""
+
+    def __call__(self, logits: npt.ArrayLike) -> FloatArray: ...  # noqa: D102
+
+    def deviation(self, logits: npt.ArrayLike, std: npt.ArrayLike) -> FloatArray: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,11 @@ class Platt:
         with np.errstate(over="ignore"):  # an overflow to infinity is a probability of 0 or 1, as it should be
             z = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
         return np.asarray(expit(z), dtype=np.float64)
+
+    def deviation(self, logits: npt.ArrayLike, std: npt.ArrayLike) -> FloatArray:
+        """Standard deviation of probabilities by the delta method: slope · p · (1 − p) · std(logit)."""
+        probability = self(logits)
+        return np.asarray(std, dtype=np.float64) * self.slope * probability * (1 - probability)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +91,7 @@ def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
         >>> bool(platt(1.0) > platt(0.0))
         True
     """
-    logit_N, label_N = _pairs(logits, labels, what="logits")
+    logit_N, label_N = checked_pairs(logits, labels, what="logits")
     positives = int(label_N.sum())
     negatives = label_N.size - positives
     if positives == 0 or negatives == 0:
@@ -114,21 +127,21 @@ def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
     return Platt(slope=slope, intercept=intercept)
 
 
-def calibrate_affinity(table: pa.Table, platt: Platt) -> pa.Table:
+def calibrate_affinity(table: pa.Table, calibration: Calibration) -> pa.Table:
     """Turn an affinity table of rank logits into one of probabilities; ranks stay.
 
-    The standard deviation goes through the delta method: std(p) = slope · p · (1 - p) · std(logit).
+    Standard deviations go through the calibration's slope: see `Platt.deviation` and `Isotonic.deviation`.
 
     Args:
         table: affinity table with score_kind rank_logit.
-        platt: the calibration.
+        calibration: a fitted calibration.
 
     Returns:
         The table with score and score_std in probability.
     """
-    score_N = platt(table.column("score").to_numpy())
-    std = table.column("score_std")
-    std_N = std.fill_null(0.0).to_numpy() * platt.slope * score_N * (1 - score_N)
+    logit_N, std = table.column("score").to_numpy(), table.column("score_std")
+    score_N = calibration(logit_N)
+    std_N = calibration.deviation(logit_N, std.fill_null(0.0).to_numpy())
     columns = {
         "score": pa.array(score_N),
         "score_std": pa.array(std_N, mask=std.is_null().to_numpy()),
@@ -156,7 +169,7 @@ def reliability_curve(
     Returns:
         Means, shares and counts for each bin that holds a pair.
     """
-    probability_N, label_N = _pairs(probabilities, labels, what="probabilities")
+    probability_N, label_N = checked_pairs(probabilities, labels, what="probabilities")
     if probability_N.min() < 0 or probability_N.max() > 1:
         raise ScoreError("Reliability: probabilities lie outside [0, 1]. Calibrate the scores first.")
     if bins < 1:
@@ -208,8 +221,20 @@ def _wilson(share: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
     return middle, half
 
 
-def _pairs(values: npt.ArrayLike, labels: npt.ArrayLike, *, what: str) -> tuple[FloatArray, FloatArray]:
-    """Finite values and 0/1 labels of one length, (N,) each."""
+def checked_pairs(values: npt.ArrayLike, labels: npt.ArrayLike, *, what: str) -> tuple[FloatArray, FloatArray]:
+    """Refuse values and labels that cannot be calibrated or judged.
+
+    Args:
+        values: (N,) numbers.
+        labels: (N,) 0 or 1.
+        what: name of the values in messages.
+
+    Returns:
+        Finite values and 0/1 labels, (N,) float64 each.
+
+    Raises:
+        ScoreError: lengths differ, there are none, a value is not finite, or a label is neither 0 nor 1.
+    """
     value_N, label_N = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     if value_N.ndim != 1 or value_N.shape != label_N.shape or value_N.size == 0:
         raise ScoreError(

@@ -220,7 +220,9 @@ def _check_vectors(table: pa.Table, file: str) -> None:
     odd_N = (length_N != length_N[0]) | (length_N == 0)
     what = f"vectors that are empty or not of length {length_N[0]}"
     _fail(table, ["vector"], odd_N, what=what, remedy="Use one length in a table.", file=file)
-    value_ND = pc.list_flatten(column).fill_null(np.nan).to_numpy().reshape(table.num_rows, -1)
-    bad_N = ~np.isfinite(value_ND).all(axis=1)
+    value_CND = (  # chunk by chunk: ten million vectors at once would not fit
+        pc.list_flatten(chunk).fill_null(np.nan).to_numpy().reshape(len(chunk), -1) for chunk in column.chunks if chunk
+    )
+    bad_N = np.concatenate([~np.isfinite(value_ND).all(axis=1) for value_ND in value_CND])
     what = "vectors with values that are not finite"
     _fail(table, ["vector"], bad_N, what=what, remedy="Find what made them.", file=file)

@@ -44,7 +44,8 @@ def _update(digest: "hashlib._Hash", column: pa.ChunkedArray) -> None:
             digest.update(memoryview(chunk.buffers()[2] or b"")[start:end])
     elif pa.types.is_list(column.type):
         digest.update(pc.list_value_length(column).fill_null(0).to_numpy().astype("<i8").tobytes())
-        digest.update(pc.list_flatten(column).to_numpy().astype("<f4").tobytes())
+        for chunk in column.chunks:
+            digest.update(pc.list_flatten(chunk).to_numpy().astype("<f4", copy=False).data)
     else:
         little = "<i8" if pa.types.is_integer(column.type) else "<f8"
         digest.update(column.fill_null(0).to_numpy().astype(little).tobytes())

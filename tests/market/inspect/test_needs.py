@@ -10,7 +10,7 @@ from micromega.market.inspect import inspect_market
 from micromega.market.inspect.enough import _COUNTS
 from micromega.market.inspect.needs import MODELS, lacking, parts_of, parts_of_tables
 from micromega.market.schemas import SCHEMAS
-from micromega.models.mir.accounts import build_accounts
+from micromega.models.mir.build import build_accounts
 from micromega.models.mir.config import MIRDataConfig
 
 ALL_PARTS = [part for model in MODELS for need in (*model.needs, *model.helps) for way in need.ways for part in way]

@@ -8,6 +8,8 @@ import pyarrow as pa
 class HandMadeMarket:
     """Tables without files: what `build_accounts` asks of a market."""
 
+    feature_names = ()
+
     def __init__(self, tables):
         self.tables, self.path, self.fingerprint, self.name, self.currency = (
             tables,
@@ -38,6 +40,8 @@ def hand_made(posts, followers=None, categories=None):
                     "kind": ["brand" if i.startswith("b") else "creator" for i in ids],
                     "category": pa.array([(categories or {}).get(i) for i in ids], pa.string()),
                     "followers": pa.array([(followers or {}).get(i, 1000) for i in ids], pa.int64()),
+                    "name": pa.nulls(len(ids), pa.string()),
+                    "biography": pa.nulls(len(ids), pa.string()),
                 }
             ),
             "posts": pa.table(

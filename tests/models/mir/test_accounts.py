@@ -9,11 +9,12 @@ from mir_markets import hand_made
 
 from micromega.errors import DataError
 from micromega.models.mir import auc, recall_at_k
-from micromega.models.mir.accounts import build_accounts
 from micromega.models.mir.baselines import similarity_scores
+from micromega.models.mir.build import build_accounts
 from micromega.models.mir.config import MIRDataConfig, MIRModelConfig
-from micromega.models.mir.data import MIRData, split_brands
+from micromega.models.mir.data import MIRData
 from micromega.models.mir.module import MIRModule
+from micromega.models.mir.splits import split_brands
 
 MENTIONS = MIRDataConfig(brand_posts="mentions", min_positives=2, min_posts=1, list_length=2, hashed_size=64)
 
@@ -189,14 +190,20 @@ def test_pairs_whose_posts_cannot_be_found_are_refused():
         build_accounts(market, MENTIONS)
 
 
-def trained_auc(seed):
+def trained_auc(seed, lists="buckets", **model):
     config = MIRDataConfig(
-        brand_posts="mentions", min_positives=3, hashed_size=256, candidates="all", seed=seed, batch_size=256
+        brand_posts="mentions",
+        min_positives=3,
+        hashed_size=256,
+        candidates="all",
+        seed=seed,
+        batch_size=256,
+        lists=lists,
     )
     data = MIRData(config, world_without_signal(seed, brands=60))
     data.setup("fit")
     pl.seed_everything(seed, verbose=False)
-    module = MIRModule(MIRModelConfig(hidden_size=64, embedding_size=64), data.spec)
+    module = MIRModule(MIRModelConfig(hidden_size=64, embedding_size=64, **model), data.spec)
     trainer = pl.Trainer(
         max_epochs=10,
         accelerator="cpu",
@@ -217,6 +224,14 @@ def trained_auc(seed):
 def test_a_trained_ranker_finds_nothing_either():
     # Were negatives shown the whole brand, training would learn to spot views that lack a post: AUC 0.557 ± 0.010.
     assert np.mean([trained_auc(seed) for seed in range(6)]) == pytest.approx(0.5, abs=0.035)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("loss", ["softmax", "info_nce"])
+def test_nor_does_one_trained_on_partners(loss):
+    model = {"loss": loss, "score": "cosine", "fusion": "linear", "optimiser": "adamw", "dropout": 0.1}
+    found = [trained_auc(seed, lists="pairs", learning_rate=0.003, **model) for seed in range(6)]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.035)
 
 
 def test_same_category_is_by_the_brands_a_creator_works_for():

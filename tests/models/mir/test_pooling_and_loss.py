@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy import sparse
 
+from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.losses.top_one import competence, l1_norm, top_one_loss
-from micromega.models.mir.network import Tower, scores_of_all, scores_of_pairs
+from micromega.models.mir.network import Encoder, Temperature
 from micromega.models.mir.pooling import latest_posts, pool
 
 
@@ -83,27 +84,34 @@ def test_l1_norm_adds_absolute_weights():
     assert l1_norm([torch.tensor([[-1.0, 2.0]]), torch.tensor([0.5])]).item() == 3.5
 
 
-def test_embedding_is_the_hadamard_product_of_equation_seven():
-    torch.manual_seed(0)
-    tower = Tower({"text": 3, "account": 2}, 4, 5, dropout=0.5, dropout_on="weights").eval()
-    features = {"text": torch.randn(2, 3), "account": torch.randn(2, 2)}
-    parts = []
-    for name, x in features.items():
-        first, second = tower.branches[name].first, tower.branches[name].second
-        hidden = x @ first.weight.T + first.bias
-        parts.append(torch.where(hidden > 0, hidden, 0.01 * hidden) @ second.weight.T)
-    torch.testing.assert_close(tower(features), parts[0] * parts[1])
+@pytest.mark.parametrize("fusion", ["bilinear", "linear", "gated", "concatenation"])
+def test_a_score_is_the_mean_over_the_embedding_of_the_product(fusion):
+    sizes = {"text": 3, "account": 2}
+    encoder = Encoder(MIRModelConfig(fusion=fusion, hidden_size=4, embedding_size=5), sizes).eval()
+    features = {name: torch.randn(6, size) for name, size in sizes.items()}
+    raw, found = encoder.fusion(features), encoder(features)
+    for a in range(6):
+        for b in range(6):
+            assert (found[a] @ found[b]).item() == pytest.approx((raw[a] * raw[b]).mean().item(), abs=1e-5)
 
 
-@pytest.mark.parametrize("dropout_on", ["weights", "activations"])
-def test_dropout_is_off_in_evaluation_and_on_in_training(dropout_on):
-    tower = Tower({"text": 8}, 16, 4, dropout=0.5, dropout_on=dropout_on)
-    x = {"text": torch.randn(3, 8)}
-    assert not torch.equal(tower.train()(x), tower(x))
-    assert torch.equal(tower.eval()(x), tower(x))
+def test_or_their_cosine_divided_by_the_temperature():
+    config = MIRModelConfig(fusion="linear", hidden_size=4, embedding_size=5, score="cosine")
+    encoder, temperature = Encoder(config, {"text": 3}).eval(), Temperature(0.2)
+    features = {"text": torch.randn(4, 3)}
+    raw, found = encoder.fusion(features), temperature(encoder(features))
+    expected = torch.nn.functional.cosine_similarity(raw[:, None], raw[None], dim=2) / 0.2
+    torch.testing.assert_close(found @ found.T, expected)
 
 
-def test_all_pairs_at_once_equal_pairs_one_by_one():
-    brands, creators = torch.randn(3, 6), torch.randn(4, 6)
-    expected = torch.stack([torch.stack([scores_of_pairs(b, c) for c in creators]) for b in brands])
-    torch.testing.assert_close(scores_of_all(brands, creators), expected)
+def test_the_learned_factor_of_cosines_stays_below_one_hundred():
+    temperature = Temperature(1e-4)
+    one = temperature(torch.tensor([[1.0, 0.0]]))
+    assert (one @ one.T).item() == pytest.approx(100)
+
+
+def test_modalities_are_hidden_in_training_only():
+    encoder = Encoder(MIRModelConfig(fusion="linear", dropout=0.0, modality_dropout=0.9), {"text": 3, "account": 2})
+    features = {"text": torch.randn(50, 3), "account": torch.randn(50, 2)}
+    assert not torch.equal(encoder.train()(features), encoder(features))
+    assert torch.equal(encoder.eval()(features), encoder(features))

@@ -1,6 +1,7 @@
 """Pictures in the ranker: what is pooled, what is left out, and that a world without signal stays one."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,10 @@ from mir_markets import HandMadeMarket, hand_made
 
 from micromega.errors import CheckpointError, DataError
 from micromega.market.arrays import FeatureArray
-from micromega.models.mir import auc, features
-from micromega.models.mir.accounts import build_accounts
+from micromega.models.mir import auc, pictures
+from micromega.models.mir import pooling as pooling_module
 from micromega.models.mir.baselines import similarity_scores
+from micromega.models.mir.build import build_accounts
 from micromega.models.mir.config import MIRDataConfig, MIREvaluationConfig, MIRModelConfig
 from micromega.models.mir.data import MIRData
 from micromega.models.mir.evaluate import evaluate
@@ -29,6 +31,10 @@ class WithPictures(HandMadeMarket):
     def __init__(self, tables, *arrays):
         super().__init__(tables)
         self.arrays = {array.name: array for array in arrays}
+
+    @property
+    def feature_names(self):
+        return tuple(self.arrays)
 
     def features(self, name):
         return self.arrays[name]
@@ -85,8 +91,8 @@ def by_post(array):
 @pytest.mark.parametrize("pooling", ["average", "weighted"])
 @pytest.mark.parametrize("block", [1 << 24, 40])
 def test_a_view_is_the_pooled_mean_frame_of_those_posts_that_have_pictures(pooling, block, monkeypatch):
-    monkeypatch.setattr(features, "_BLOCK", block)
-    monkeypatch.setattr(features, "_COLUMNS", 5)
+    monkeypatch.setattr(pictures, "_BLOCK", block)
+    monkeypatch.setattr(pooling_module, "_COLUMNS", 5)
     posts = few_posts()
     array = looks(posts)
     accounts = build_accounts(market_of(posts, array), config_of(pooling=pooling))
@@ -106,6 +112,35 @@ def test_a_view_is_the_pooled_mean_frame_of_those_posts_that_have_pictures(pooli
         )
 
 
+@pytest.mark.parametrize("block", [1 << 24, 40])
+def test_pictures_are_normalised_after_pooling_array_by_array(block, monkeypatch):
+    monkeypatch.setattr(pictures, "_BLOCK", block)
+    posts = few_posts()
+    rng = np.random.default_rng(3)
+    ids = pa.array([f"p{n}" for n in range(len(posts))])
+    maps = FeatureArray(name="maps", key="post_id", ids=ids, values=rng.random((len(posts), 2, 512), np.float32))
+    market = WithPictures(hand_made(posts).tables, looks(posts, missing=0.9, seed=1), maps)
+    settings = {"visual": ("image_frames", "maps"), "pooling": "weighted"}
+    plain = build_accounts(market, config_of(**settings)).features["visual"]
+    found = build_accounts(market, config_of(**settings, local_response_normalisation=True)).features["visual"]
+    known = by_post(market.arrays["image_frames"])
+    members = build_accounts(market, config_of(**settings)).members
+    has = np.array([any(f"p{post}" in known for post in row.indices) for row in members])
+    assert 0 < has.sum() < len(has)
+    for view in range(len(plain)):
+        pooled = plain[view].astype(np.float64)
+        for first, end in ((0, WIDTH), (WIDTH, WIDTH + 512), (WIDTH + 512, WIDTH + 1024)):
+            near = [np.square(pooled[max(first, c - 2) : min(end, c + 3)]).sum() for c in range(first, end)]
+            if first or has[view]:
+                np.testing.assert_allclose(
+                    found[view, first:end], pooled[first:end] / (0.1 + np.array(near)), rtol=1e-4
+                )
+    # A view without pictures takes the mean of what the others became.
+    np.testing.assert_allclose(
+        found[~has, :WIDTH], np.tile(found[has, :WIDTH].mean(axis=0), ((~has).sum(), 1)), rtol=1e-4
+    )
+
+
 def test_some_views_have_no_picture_at_all_and_the_test_above_sees_them():
     posts = few_posts()
     array = looks(posts, missing=0.9, seed=1)
@@ -119,7 +154,7 @@ def test_some_views_have_no_picture_at_all_and_the_test_above_sees_them():
 
 
 def test_views_without_pictures_may_fill_a_whole_block(monkeypatch):
-    monkeypatch.setattr(features, "_BLOCK", 40)
+    monkeypatch.setattr(pictures, "_BLOCK", 40)
     posts = few_posts()
     array = looks(posts, missing=0)
     last = np.array([len(posts) - 1])  # "an ad" of the last brand: the views before it have nothing
@@ -178,6 +213,28 @@ def test_no_picture_in_an_advertisement_describes_a_creator():
     before, after = (build_accounts(market_of(posts, found), config_of()) for found in (array, changed))
     rows = before.creator_view
     np.testing.assert_array_equal(before.features["visual"][rows], after.features["visual"][rows])
+
+
+def test_no_more_than_some_blocks_are_in_memory(monkeypatch):
+    monkeypatch.setattr(pictures, "_BLOCK", 1 << 14)
+    rng = np.random.default_rng(0)
+    authors, each, width = 200, 20, 256
+    posts = [(f"c{n:03}", "words", []) for n in range(authors) for _ in range(each)]
+    posts += [(f"c{n:03}", "an ad", [f"b{n % 3}"]) for n in range(9)]
+    ids = pa.array([f"p{n}" for n in range(len(posts))])
+    values = rng.random((len(posts), width), np.float32).astype(np.float16)
+    array = FeatureArray(name="image_frames", key="post_id", ids=ids, values=values)
+    market = market_of(posts, array)
+    members = build_accounts(market, config_of()).members
+    tracemalloc.start()
+    pooled = pictures.pooled_pictures(market, market.table("posts")["post_id"], members, config_of())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    everything = len(posts) * width * 4
+    assert pooled.nbytes < everything / 10
+    assert peak - pooled.nbytes < everything / 4
+    first = members[-1].indices
+    np.testing.assert_allclose(pooled[-1], values[first].astype(np.float64).mean(axis=0), rtol=1e-5)
 
 
 def world_without_signal(seed, brands=20, creators=150):

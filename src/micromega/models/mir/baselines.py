@@ -1,4 +1,4 @@
-"""What any ranker must beat: chance, and content similarity without learning (Gan et al. 2019, section 5.2)."""
+"""What any ranker must beat: chance, fame, and content similarity without learning (Gan et al. 2019, section 5.2)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,19 @@ def random_scores(brands: int, creators: int, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).random((brands, creators))
 
 
+def popularity_scores(followers: NDArray[np.float64], brands: int) -> NDArray[np.float64]:
+    """POP: the creators with most followers first, whatever the brand.
+
+    Args:
+        followers: (M,) counts, NaN if unknown; those come last.
+        brands: B.
+
+    Returns:
+        (B, M) scores, the same for every brand.
+    """
+    return np.tile(np.where(np.isnan(followers), -1.0, followers), (brands, 1))
+
+
 def similarity_scores(
     accounts: Accounts, features: NDArray[np.float32], brands: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -37,16 +50,7 @@ def similarity_scores(
     """
     length = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.where(length > 0, length, 1)
-    creators = unit[accounts.creator_view]
-    row = np.full(len(accounts.brand_ids), -1)
-    row[brands] = np.arange(len(brands))
-    mine = row[accounts.pair_brand] >= 0
-    pair_row, pair_creator = row[accounts.pair_brand[mine]], accounts.pair_creator[mine]
-    order = np.argsort(row[accounts.pair_brand[mine]], kind="stable")
-    pair_row, pair_creator = pair_row[order], pair_creator[order]
-    scores_EM = unit[accounts.pair_view[mine][order]].astype(np.float64) @ creators.T
-    counts = np.bincount(pair_row, minlength=len(brands))[:, None]
-    places = np.arange(len(creators)) % counts  # as the ranker does: creator m is shown view m modulo their number
-    scores: NDArray[np.float64] = np.take_along_axis(scores_EM, np.cumsum(counts, axis=0) - counts + places, axis=0)
-    scores[pair_row, pair_creator] = scores_EM[np.arange(len(pair_row)), pair_creator]
+    views, shown = accounts.shown_views(brands)
+    scores_KM = unit[views].astype(np.float64) @ unit[accounts.creator_view].T
+    scores: NDArray[np.float64] = np.take_along_axis(scores_KM, shown, axis=0)
     return scores

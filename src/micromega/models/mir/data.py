@@ -1,5 +1,6 @@
-"""The ranker's DataModule: a market in, lists of (brand view, creator view, competence) out."""
+"""The ranker's DataModule: a market in, batches of brands and creators out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +9,19 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from micromega.errors import DataError
 from micromega.market.market import Market
-from micromega.models.loader import EpochBatches, ResumableLoader, epoch_generator
-from micromega.models.mir.accounts import Accounts, build_accounts
-from micromega.models.mir.buckets import Lists, bucket_capacity, sample_lists
+from micromega.models.loader import EpochBatches, ResumableLoader
+from micromega.models.mir.accounts import Accounts
+from micromega.models.mir.build import build_accounts, held_out_arrays
 from micromega.models.mir.config import MIRDataConfig
+from micromega.models.mir.features import OF_POSTS, power_scaled
+from micromega.models.mir.lists import ListDataset
 from micromega.models.mir.losses.top_one import competence
+from micromega.models.mir.pairs import PairDataset
+from micromega.models.mir.single_posts import single_posts
+from micromega.models.mir.splits import splits_of
 
 _SMALLEST_DEVIATION = 1e-6
 
@@ -34,76 +39,24 @@ class FeatureSpec:
     mean: dict[str, Tensor]
     deviation: dict[str, Tensor]
 
-
-class ListDataset(Dataset[dict[str, Tensor]]):
-    """One epoch's lists; drawn anew, from the seed and the epoch alone, whenever the epoch changes.
-
-    Args:
-        accounts: the market.
-        brands: (N,) rows of the training brands.
-        labels: (E,) competence of each positive pair.
-        negatives_BM: (B, M) competence of negatives, or None for 0.
-        config: list length and capacity.
-    """
-
-    def __init__(
-        self,
-        accounts: Accounts,
-        brands: NDArray[np.int64],
-        labels: Tensor,
-        negatives_BM: Tensor | None,
-        config: MIRDataConfig,
-    ) -> None:
-        self.config = config
-        rows = np.flatnonzero(accounts.candidates(brands, config.candidates))
-        self.creator_rows = torch.from_numpy(rows)
-        self.labels, self.negatives_BM = labels, negatives_BM
-        self.pair_view = torch.from_numpy(accounts.pair_view)
-        self.brands = torch.from_numpy(brands)
-        counts = np.bincount(accounts.pair_brand, minlength=len(accounts.brand_ids))
-        starts = np.cumsum(counts) - counts
-        self.counts, self.first_pair = torch.from_numpy(counts[brands]), torch.from_numpy(starts[brands])
-        place = torch.arange(int(self.counts.max()))
-        pair = (self.first_pair[:, None] + place).clamp(max=len(accounts.pair_creator) - 1)
-        place_of_creator = np.zeros(len(accounts.creator_ids), dtype=np.int64)
-        place_of_creator[rows] = np.arange(len(rows))
-        self.positives_BP = torch.from_numpy(place_of_creator[accounts.pair_creator])[pair]
-        self.capacity = bucket_capacity(config.list_length, float(self.counts.double().mean()), config.lists_per_brand)
-        self._epoch, self._lists = 0, self._sample(0)
-
-    def __len__(self) -> int:
-        return len(self._lists.brand)
-
-    def _sample(self, epoch: int) -> Lists:
-        return sample_lists(
-            self.positives_BP,
-            self.counts,
-            candidates=len(self.creator_rows),
-            list_length=self.config.list_length,
-            capacity=self.capacity,
-            generator=epoch_generator(self.config.seed, epoch),
+    @classmethod
+    def of(cls, features: Mapping[str, Tensor], scaling: str) -> "FeatureSpec":
+        """Measure modalities, each (n, d); power-scaled ones are left as they are, so 0 and 1 stand for them."""
+        measured = scaling == "standard"
+        return cls(
+            dimensions={name: values.shape[1] for name, values in features.items()},
+            mean={name: values.mean(dim=0) * measured for name, values in features.items()},
+            deviation={
+                name: _deviation(values) if measured else torch.ones(values.shape[1])
+                for name, values in features.items()
+            },
         )
 
-    def __getitem__(self, key: tuple[int, Tensor]) -> dict[str, Tensor]:
-        """Take a batch: (epoch, rows) to brand row (L,), and brand view, candidate and label, each (L, K)."""
-        epoch, rows = key
-        if epoch != self._epoch:
-            self._epoch, self._lists = epoch, self._sample(epoch)
-        local, place = self._lists.brand[rows], self._lists.positive[rows]
-        creator = self.creator_rows[self._lists.candidate[rows]]
-        brand = self.brands[local]
-        # A negative is shown a view that leaves out one of the list's own positives: were it shown the whole brand, the
-        # ranker would learn to tell whole views from those with a post less, which is the label.
-        positives = (place >= 0).sum(dim=1, keepdim=True)
-        stand_in = place.gather(1, torch.arange(place.shape[1]).expand_as(place) % positives)
-        pair = self.first_pair[local][:, None] + torch.where(place >= 0, place, stand_in)
-        negative = 0.0 if self.negatives_BM is None else self.negatives_BM[brand[:, None], creator]
-        return {
-            "brand": brand,
-            "brand_view": self.pair_view[pair],
-            "creator": creator,
-            "label": torch.where(place >= 0, self.labels[pair], negative),
-        }
+
+def _deviation(values: Tensor) -> Tensor:
+    """Standard deviation of each column; 1 where a column is constant, which would be blown up on other accounts."""
+    deviation = values.std(dim=0, correction=0)
+    return torch.where(deviation > _SMALLEST_DEVIATION, deviation, 1.0)
 
 
 class MIRData(pl.LightningDataModule):
@@ -122,27 +75,29 @@ class MIRData(pl.LightningDataModule):
     @property
     def arrays(self) -> dict[str, str]:
         """Feature arrays that are read, with their fingerprints."""
-        names = self.config.visual if "visual" in self.config.modalities else ()
-        return {name: self.market.features(name).fingerprint for name in names}
+        c = self.config
+        wanted = {name for name in c.modalities if name not in (*OF_POSTS, "profile")}
+        wanted |= {f"{name}_test" for name in wanted if c.published_split}
+        wanted |= set(c.visual) if "visual" in c.modalities else set()
+        return {name: self.market.features(name).fingerprint for name in self.market.feature_names if name in wanted}
 
     def setup(self, stage: str) -> None:
         """Pool the histories, split the brands by category, and measure the training features, once."""
         if self.accounts is not None:
             return
         self.accounts = build_accounts(self.market, self.config)
-        self.splits = split_brands(
-            self.accounts.brand_categories, self.config.validation_share, self.config.test_share, self.config.seed
-        )
-        self.features = {name: torch.from_numpy(values) for name, values in self.accounts.features.items()}
+        self.splits = splits_of(self.accounts, self.market, self.config)
+        self.features = self._scaled(self.accounts.features)
+        self.posts = single_posts(self.market, self.accounts, self.config) if self.config.keep_posts else None
+        self.held_out_features = self.features
+        if self.config.published_split:
+            self.held_out_features = self._scaled(held_out_arrays(self.market, self.accounts))
         seen = np.concatenate([self.splits["train"], self.accounts.creator_view])
-        self.spec = FeatureSpec(
-            dimensions={name: values.shape[1] for name, values in self.features.items()},
-            mean={name: values[seen].mean(dim=0) for name, values in self.features.items()},
-            deviation={
-                name: values[seen].std(dim=0, correction=0).clamp(min=_SMALLEST_DEVIATION)
-                for name, values in self.features.items()
-            },
-        )
+        self.spec = FeatureSpec.of({name: values[seen] for name, values in self.features.items()}, self.config.scaling)
+
+    def _scaled(self, features: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+        scale = power_scaled if self.config.scaling == "power" else np.ascontiguousarray
+        return {name: torch.from_numpy(scale(values)) for name, values in features.items()}
 
     def standardised(self) -> NDArray[np.float32]:
         """(V, d) all modalities, standardised and side by side: the fixed representation behind SBR and the labels."""
@@ -150,10 +105,16 @@ class MIRData(pl.LightningDataModule):
         return np.asarray(torch.cat(parts, dim=1).numpy())
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Lists of the training brands, shuffled and sharded by epoch and seed."""
+        """Lists or partners of the training brands, shuffled and sharded by epoch and seed."""
         assert self.accounts is not None
-        labels, negatives = self._labels(self.accounts)
-        dataset = ListDataset(self.accounts, self.splits["train"], labels, negatives, self.config)
+        here = self.trainer is not None and self.config.num_workers == 0
+        device = self.trainer.strategy.root_device if self.trainer and here else torch.device("cpu")
+        dataset: ListDataset | PairDataset
+        if self.config.lists == "pairs":
+            dataset = PairDataset(self.accounts, self.splits["train"], self.config, device)
+        else:
+            labels, negatives = self._labels(self.accounts)
+            dataset = ListDataset(self.accounts, self.splits["train"], labels, negatives, self.config, device)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochBatches(
             len(dataset), self.config.batch_size, self.config.seed, rank, ranks, resample=self.config.resample
@@ -179,38 +140,3 @@ class MIRData(pl.LightningDataModule):
         if self.config.label == "zero":
             return labels, None
         return labels, competence(torch.zeros_like(negative), negative, self.config.alpha)
-
-
-def split_brands(
-    categories: NDArray[np.str_], validation_share: float, test_share: float, seed: int
-) -> dict[str, NDArray[np.int64]]:
-    """Split brands into train, validation and test, each category spread over all three.
-
-    Args:
-        categories: (B,) category of each brand.
-        validation_share: share of brands for validation.
-        test_share: share of brands for testing.
-        seed: random seed.
-
-    Returns:
-        Split name -> ascending rows; disjoint, together all brands.
-
-    Raises:
-        DataError: a split would be empty.
-    """
-    generator = np.random.default_rng(seed)
-    shuffled = generator.permutation(len(categories))
-    # Within a category, brand number j of n gets the key (j + u)/n: sorted by key, every stretch holds each category
-    # in its share.
-    order = shuffled[np.argsort(categories[shuffled], kind="stable")]
-    _, code, sizes = np.unique(categories[order], return_inverse=True, return_counts=True)
-    place = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[code]
-    ordered = order[np.argsort((place + generator.random(len(sizes))[code]) / sizes[code], kind="stable")]
-    tests, validations = round(test_share * len(ordered)), round(validation_share * len(ordered))
-    test, validation, train = np.split(ordered, [tests, tests + validations])
-    splits = {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
-    for name, rows in splits.items():
-        if not len(rows):
-            msg = f"{len(categories)} brands are too few for a {name} split. Change the shares, or give more brands."
-            raise DataError(msg)
-    return splits

@@ -1,17 +1,23 @@
 """Ranking metrics of the paper's section 5.3, over queries (brands) of any length.
 
-All take flat arrays: scores (N,), labels (N,) 0/1, queries (N,) ids. They depend on the order of the scores alone, so
-    any increasing transform leaves them unchanged (torchmetrics' retrieval metrics drop positives with negative
-    scores).
-Queries without a positive, or for AUC without a negative, are left out of the mean.
+`auc`, `cauc`, `recall_at_k` and `median_first_rank` take flat arrays: scores (N,), labels (N,) 0/1, queries (N,) ids.
+`metrics_by_brand` and `ranking_metrics` take a matrix with the same candidates for every brand, and are faster. All
+depend on the order of the scores alone, so any increasing transform leaves them unchanged (torchmetrics' retrieval
+metrics drop positives with negative scores). Queries without a positive, or for AUC without a negative, are left out of
+the mean.
 """
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import DataError
+from micromega.models.mir import ranks
+
+BLOCK = 2**21
+"""Scores sorted at a time, so that memory beyond the scores stays below about 200 MB."""
 
 
 def auc(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) -> float:
@@ -109,6 +115,80 @@ def median_first_rank(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) 
     np.minimum.at(first, q[y == 1], _last_ranks(s, q)[y == 1])
     found = first[np.isfinite(first)]
     return float(np.median(found)) if len(found) else float("nan")
+
+
+def metrics_by_brand(
+    scores_BM: NDArray[Any],
+    labels_BM: NDArray[np.bool_],
+    same_category_BM: NDArray[np.bool_],
+    recall_at: tuple[int, ...],
+) -> dict[str, NDArray[np.float64]]:
+    """Compute the metrics of each brand, for intervals and tests over brands.
+
+    Args:
+        scores_BM: (B, M) finite scores.
+        labels_BM: (B, M) positives.
+        same_category_BM: (B, M) creators of the brand's own category.
+        recall_at: values of k.
+
+    Returns:
+        auc, cauc, recall_at_<k> and first_rank, (B,) each; NaN where a brand has no positive or, for AUC, no negative.
+
+    Raises:
+        DataError: shapes differ or a score is not finite.
+    """
+    scores_BM = np.asarray(scores_BM)
+    shapes = [np.shape(array) for array in (scores_BM, labels_BM, same_category_BM)]
+    if scores_BM.ndim != 2 or len(set(shapes)) > 1:
+        raise DataError(f"scores, labels and same_category must be matrices of one shape, got {shapes}.")
+    brands, creators = scores_BM.shape
+    names = ("auc", "cauc", *(f"recall_at_{k}" for k in recall_at), "first_rank")
+    values = {name: np.full(brands, np.nan) for name in names}
+    step = max(1, BLOCK // max(creators, 1))
+    for start in range(0, brands if creators else 0, step):
+        rows = slice(start, start + step)
+        block = np.array(scores_BM[rows])  # a copy: torch warns of arrays that it may not write
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            raise DataError(
+                f"scores: row {start + row}, column {column} is {block[row, column]}. A ranking needs finite scores."
+            )
+        labels = torch.from_numpy(np.array(labels_BM[rows], dtype=bool))
+        same_category = torch.from_numpy(np.array(same_category_BM[rows], dtype=bool))
+        order = ranks.order_of(torch.from_numpy(block))
+        values["auc"][rows] = ranks.auc_of(order, labels, ~labels)
+        values["cauc"][rows] = ranks.auc_of(order, labels, same_category & ~labels)
+        for k in recall_at:
+            values[f"recall_at_{k}"][rows] = ranks.recall_of(order, labels, k)
+        values["first_rank"][rows] = ranks.first_rank_of(order, labels)
+    return values
+
+
+def ranking_metrics(
+    scores_BM: NDArray[Any],
+    labels_BM: NDArray[np.bool_],
+    same_category_BM: NDArray[np.bool_],
+    recall_at: tuple[int, ...],
+) -> dict[str, float]:
+    """Compute the paper's metrics from score matrices.
+
+    Args:
+        scores_BM: (B, M) finite scores.
+        labels_BM: (B, M) positives.
+        same_category_BM: (B, M) creators of the brand's own category.
+        recall_at: values of k.
+
+    Returns:
+        auc, cauc, recall_at_<k> (means over brands) and median_first_rank; NaN where no brand has a value.
+
+    Raises:
+        DataError: shapes differ or a score is not finite.
+    """
+    values = metrics_by_brand(scores_BM, labels_BM, same_category_BM, recall_at)
+    ranks_B = values.pop("first_rank")
+    found = ranks_B[~np.isnan(ranks_B)]
+    means = {name: _mean(value[~np.isnan(value)]) for name, value in values.items()}
+    return {**means, "median_first_rank": float(np.median(found)) if len(found) else float("nan")}
 
 
 def _flat(

@@ -7,29 +7,34 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from micromega.config.schema import plain
 from micromega.errors import CheckpointError, ConfigError
-from micromega.models.mir import metrics
+from micromega.models.mir.attention_pooling import AttentionPooling
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
+from micromega.models.mir.features import OF_POSTS
 from micromega.models.mir.losses.approx_ndcg import approx_ndcg_loss
+from micromega.models.mir.losses.info_nce import info_nce_loss, log_inclusion
 from micromega.models.mir.losses.lambda_loss import lambda_loss
 from micromega.models.mir.losses.list_mle import list_mle_loss
 from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
-from micromega.models.mir.network import Tower, scores_of_all, scores_of_pairs
+from micromega.models.mir.metrics import ranking_metrics
+from micromega.models.mir.network import Encoder, Temperature
+from micromega.models.mir.single_posts import entries
 
 VALIDATED_RECALL = (10, 50)
 ORIGIN = "micromega_origin"
-LOSSES = {
+PAIR_LOSSES = ("softmax", "info_nce")
+LIST_LOSSES = {
     "top_one": top_one_loss,
     "list_mle": list_mle_loss,
     "approx_ndcg": approx_ndcg_loss,
     "lambda_loss": lambda_loss,
 }
-"""Choices of `model.loss`."""
+"""Choices of `model.loss`, with `PAIR_LOSSES`."""
 
 
 class MIRModule(pl.LightningModule):
@@ -54,12 +59,16 @@ class MIRModule(pl.LightningModule):
         for name in config.modalities:
             self.register_buffer(f"mean_{name}", spec.mean[name].clone())
             self.register_buffer(f"deviation_{name}", spec.deviation[name].clone())
-        self.brand_tower = self._tower(spec)
-        self.creator_tower = self.brand_tower if config.tied else self._tower(spec)
+        sizes = {name: spec.dimensions[name] for name in config.modalities}
+        self.brand_tower = Encoder(config, sizes)
+        self.creator_tower = self.brand_tower if config.tied else Encoder(config, sizes)
+        self.temperature = Temperature(config.temperature) if config.score == "cosine" else nn.Identity()
+        learned = [name for name in config.modalities if name in OF_POSTS] if config.pooling == "attention" else []
+        self.attention = nn.ModuleDict({name: AttentionPooling(sizes[name], config.attention_size) for name in learned})
         if config.initial_range is not None:
-            for parameter in self.parameters():
+            for parameter in (*self.brand_tower.parameters(), *self.creator_tower.parameters()):
                 nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
-        self._brands, self._first_creator = 0, 0
+        self._first_creator, self._pairs = 0, 0
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "MIRModule":
@@ -82,37 +91,41 @@ class MIRModule(pl.LightningModule):
         module.load_state_dict(weights)
         return module.eval()
 
-    def _tower(self, spec: FeatureSpec) -> Tower:
-        c = self.config
-        sizes: dict[str, int] = {str(name): spec.dimensions[name] for name in c.modalities}
-        return Tower(sizes, c.hidden_size, c.embedding_size, dropout=c.dropout, dropout_on=c.dropout_on)
-
-    def attach(self, data: MIRData) -> None:
-        """Put a market's pooled features beside the weights (they move with the module and stay out of checkpoints).
+    def attach(self, data: MIRData, *, held_out: bool = False) -> None:
+        """Put a market's features beside the weights (they move with the module and stay out of checkpoints).
 
         Args:
             data: a set-up datamodule.
+            held_out: take the features of judging, which differ from those of training on some published splits.
         """
         assert data.accounts is not None
+        accounts, features = data.accounts, data.held_out_features if held_out else data.features
         for name in self.config.modalities:
-            standard = (data.features[name].to(self.device) - self._get(f"mean_{name}")) / self._get(
-                f"deviation_{name}"
-            )
-            self.register_buffer(f"features_{name}", standard, persistent=False)
-        self._brands, self._first_creator = len(data.accounts.brand_ids), data.accounts.first_creator_view
-        self.register_buffer("pair_brand", torch.from_numpy(data.accounts.pair_brand).to(self.device), persistent=False)
-        self.register_buffer(
-            "pair_creator", torch.from_numpy(data.accounts.pair_creator).to(self.device), persistent=False
-        )
-        self.register_buffer("pair_view", torch.from_numpy(data.accounts.pair_view).to(self.device), persistent=False)
-        self._labels, self._same_category = data.accounts.labels(), data.accounts.same_category()
-        self._rivals = data.accounts.candidates(data.splits["validation"], data.config.candidates)
-        self._ids = data.accounts.brand_ids, data.accounts.creator_ids
+            mean, deviation = self._get(f"mean_{name}"), self._get(f"deviation_{name}")
+            self._keep(f"features_{name}", (features[name].to(self.device) - mean) / deviation)
+            if name in self.attention:
+                if data.posts is None:
+                    raise ConfigError("model.pooling=attention learns from single posts: set data.keep_posts=true.")
+                self._keep(f"posts_{name}", (data.posts.features[name].to(self.device) - mean) / deviation)
+                self._keep("posts_start", data.posts.start)
+                self._keep("posts_entry", data.posts.post)
+        partners = np.isin(accounts.pair_brand, data.splits["train"])
+        candidates = np.flatnonzero(accounts.candidates(data.splits["train"], data.config.candidates))
+        pairs = np.bincount(accounts.pair_creator[partners], minlength=len(accounts.creator_ids))[candidates]
+        self._keep("training_creators", torch.from_numpy(candidates))
+        self._keep("training_pairs", torch.from_numpy(pairs))
+        self._pairs = int(pairs.sum())
+        self._first_creator, self._accounts = accounts.first_creator_view, accounts
+        self._labels, self._same_category = accounts.labels(), accounts.same_category()
+        self._rivals = accounts.candidates(data.splits["validation"], data.config.candidates)
         self._origin = {
             "market_fingerprint": data.market.fingerprint,
             "arrays": data.arrays,
-            "train_brands": data.accounts.brand_ids[data.splits["train"]].tolist(),
+            "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
         }
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        self.register_buffer(name, values.to(self.device), persistent=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen, so that no brand of theirs is taken for a held-out one."""
@@ -132,55 +145,98 @@ class MIRModule(pl.LightningModule):
         return found
 
     def _views(self, rows: Tensor | slice) -> dict[str, Tensor]:
-        return {name: self._get(f"features_{name}")[rows] for name in self.config.modalities}
+        fixed = [name for name in self.config.modalities if name not in self.attention]
+        views = {name: self._get(f"features_{name}")[rows] for name in fixed}
+        if self.attention:
+            every = torch.arange(len(self._get("posts_start")) - 1, device=self.device)
+            wanted = every[rows] if isinstance(rows, slice) else rows
+            place, post = entries(self._get("posts_start"), self._get("posts_entry"), wanted)
+            for name, pooling in self.attention.items():
+                views[name] = pooling(self._get(f"posts_{name}"), place, len(wanted), post)
+        return views
 
-    def _embed(self, tower: Tower, views: Tensor, first: int, end: int | None) -> Tensor:
+    def _embed(self, tower: nn.Module, views: Tensor | slice) -> Tensor:
+        """Embed views, (n,) rows of the features, to (n, D); inner products of two sides are scores."""
+        embedding: Tensor = tower(self._views(views))
+        return self.temperature(embedding) if self.config.score == "cosine" else embedding
+
+    def _embed_lists(self, tower: nn.Module, views_LK: Tensor, first: int, end: int | None) -> Tensor:
         """Embed views of [first, end), given relative to `first`: each once, if the batch needs about as many."""
-        everything = self._views(slice(first, end))
-        if views.numel() >= next(iter(everything.values())).shape[0]:
-            every: Tensor = tower(everything)
-            return every[views]
-        flat: Tensor = tower({name: values[views.flatten()] for name, values in everything.items()})
-        return flat.view(*views.shape, -1)
+        known = (end or len(self._get(f"features_{self.config.modalities[0]}"))) - first
+        if views_LK.numel() >= known:
+            return self._embed(tower, slice(first, end))[views_LK]
+        return self._embed(tower, first + views_LK.flatten()).view(*views_LK.shape, -1)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch of lists (eq. 17)."""
-        brands = self._embed(self.brand_tower, batch["brand_view"], 0, self._first_creator)
-        creators = self._embed(self.creator_tower, batch["creator"], self._first_creator, None)
-        loss = LOSSES[self.config.loss](scores_of_pairs(brands, creators), batch["label"])
+        """Loss of a batch of lists (eq. 17) or of partners among their rivals."""
+        loss = self._loss_of_pairs(batch) if self.config.loss in PAIR_LOSSES else self._loss_of_lists(batch)
+        if self.config.reduction == "sum":
+            loss = loss * len(batch["brand"])
         if self.config.l1:
             loss = loss + self.config.l1 * l1_norm(list(self.parameters()))
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["brand"]), sync_dist=True)
         return loss
 
-    @torch.no_grad()
-    def score(self, brands: Tensor) -> Tensor:
-        """Score all candidates for some brands; a positive pair is scored without the creator's posts in the brand.
+    def _loss_of_lists(self, batch: dict[str, Tensor]) -> Tensor:
+        if "creator" not in batch:
+            raise ConfigError(f"model.loss={self.config.loss} learns from lists: set data.lists=buckets.")
+        brands = self._embed_lists(self.brand_tower, batch["brand_view"], 0, self._first_creator)
+        creators = self._embed_lists(self.creator_tower, batch["creator"], self._first_creator, None)
+        return LIST_LOSSES[self.config.loss]((brands * creators).sum(dim=-1), batch["label"])
 
-        Others are shown one of the brand's views that each leave out one of its creators, so that neither side's views
-        hold more posts, or are smoother, than the other's.
+    def _loss_of_pairs(self, batch: dict[str, Tensor]) -> Tensor:
+        if "target" not in batch:
+            raise ConfigError(f"model.loss={self.config.loss} learns from partners: set data.lists=pairs.")
+        target, partners, hard = batch["target"], batch["partners"], batch["hard_negatives"]
+        candidates, rows = self._get("training_creators"), torch.arange(len(target), device=target.device)
+        brands = self._embed(self.brand_tower, batch["brand_view"])
+        if self.config.loss == "softmax":
+            creators = self._embed(self.creator_tower, self._first_creator + candidates)
+            rivals, log_q, place = creators[hard], None, target
+            scores = brands @ creators.T
+            padded = scores.new_zeros(len(target), len(candidates) + 1, dtype=torch.bool)
+            excluded = padded.scatter(1, partners, value=True)[:, :-1]
+        else:
+            wanted = torch.cat([target, hard.flatten()])
+            creators = self._embed(self.creator_tower, self._first_creator + candidates[wanted])
+            rivals, place = creators[len(target) :].view(*hard.shape, creators.shape[1]), rows
+            scores = brands @ creators[: len(target)].T
+            again = (target == target[:, None]).triu(1).any(dim=0)  # a creator's later columns
+            excluded = (partners[:, :, None] == target).any(dim=1) | again
+            pairs = self._get("training_pairs")
+            log_q = log_inclusion(pairs[target], len(target) / self._pairs)
+        if hard.shape[1]:
+            scores = torch.cat([scores, torch.einsum("nd,nhd->nh", brands, rivals)], dim=1)
+            excluded = torch.cat([excluded, (partners[:, :, None] == hard[:, None, :]).any(dim=1)], dim=1)
+            log_q = None if log_q is None else F.pad(log_q, (0, hard.shape[1]))
+        return info_nce_loss(scores, place, excluded, log_q)
+
+    @torch.no_grad()
+    def embeddings(self, brands: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed whole brands and all candidates, for retrieval.
 
         Args:
             brands: (n,) brand rows.
 
         Returns:
-            (n, M) scores f(b, m).
+            (n, D) and (M, D) vectors whose inner products are scores; no creator is left out of a brand.
         """
-        creators = self.creator_tower(self._views(slice(self._first_creator, None)))
-        row = torch.full((self._brands,), -1, device=brands.device)
-        row = row.scatter(0, brands, torch.arange(len(brands), device=brands.device))
-        pair_row = row[self._get("pair_brand")]
-        mine = torch.argsort(pair_row, stable=True)[int((pair_row < 0).sum()) :]  # by place in `brands`
-        pair_row, pair_creator = pair_row[mine], self._get("pair_creator")[mine]
-        left_out = self.brand_tower(self._views(self._get("pair_view")[mine]))
-        scores_EM = scores_of_all(left_out, creators)
-        counts = torch.bincount(pair_row, minlength=len(brands))[:, None]
-        places = (
-            torch.arange(len(creators), device=brands.device) % counts
-        )  # creator m is shown view m modulo their number
-        scores = scores_EM.gather(0, counts.cumsum(0) - counts + places)
-        pairs = torch.arange(len(pair_row), device=brands.device)
-        return scores.index_put((pair_row, pair_creator), scores_EM[pairs, pair_creator])
+        return self._embed(self.brand_tower, brands), self._embed(self.creator_tower, slice(self._first_creator, None))
+
+    @torch.no_grad()
+    def score(self, brands: Tensor) -> Tensor:
+        """Score all candidates for some brands, each with the view of the brand that it is to be shown.
+
+        Args:
+            brands: (n,) brand rows.
+
+        Returns:
+            (n, M) scores f(b, m); see `Accounts.shown_views`.
+        """
+        views, shown = self._accounts.shown_views(brands.cpu().numpy())
+        brand = self._embed(self.brand_tower, torch.from_numpy(views).to(self.device))
+        creators = self._embed(self.creator_tower, slice(self._first_creator, None))
+        return (brand @ creators.T).gather(0, torch.from_numpy(shown).to(self.device))
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""
@@ -194,18 +250,28 @@ class MIRModule(pl.LightningModule):
         self.log_dict(named, batch_size=len(brands), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam, or the paper's SGD; the rate falls by a factor an epoch."""
+        """Adam, AdamW or the paper's SGD; the rate falls by a factor an epoch, or rises and falls once."""
         c = self.config
-        kind = torch.optim.Adam if c.optimiser == "adam" else torch.optim.SGD
-        optimiser = kind(self.parameters(), lr=c.learning_rate)
+        if c.optimiser == "adamw":
+            optimiser: torch.optim.Optimizer = torch.optim.AdamW(
+                self.parameters(), lr=c.learning_rate, weight_decay=c.weight_decay
+            )
+        else:
+            kind = torch.optim.Adam if c.optimiser == "adam" else torch.optim.SGD
+            optimiser = kind(self.parameters(), lr=c.learning_rate)
+        if c.schedule == "one_cycle":
+            steps = int(self.trainer.estimated_stepping_batches)
+            cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, c.learning_rate, total_steps=steps)
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
         schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, c.learning_rate_decay)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def describe_batch(self, batch: dict[str, Tensor]) -> str:
         """Name the brands and creators of a batch, for messages."""
         brands = np.unique(batch["brand"].cpu().numpy())
-        creators = np.unique(batch["creator"].cpu().numpy())
-        shown_brands, shown_creators = ", ".join(self._ids[0][brands[:10]]), ", ".join(self._ids[1][creators[:10]])
+        rows = batch["creator"] if "creator" in batch else self._get("training_creators")[batch["target"]]
+        creators, ids = np.unique(rows.cpu().numpy()), self._accounts
+        shown_brands, shown_creators = ", ".join(ids.brand_ids[brands[:10]]), ", ".join(ids.creator_ids[creators[:10]])
         return f"{len(brands)} brands ({shown_brands}, …), {len(creators)} creators ({shown_creators}, …)"
 
 
@@ -228,30 +294,3 @@ def check_arrays(origin: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             "holds now. Train again, or put the old arrays back."
         )
         raise CheckpointError(msg)
-
-
-def ranking_metrics(
-    scores_BM: NDArray[Any],
-    labels_BM: NDArray[np.bool_],
-    same_category_BM: NDArray[np.bool_],
-    recall_at: tuple[int, ...],
-) -> dict[str, float]:
-    """Compute the paper's metrics from score matrices.
-
-    Args:
-        scores_BM: (B, M) scores.
-        labels_BM: (B, M) positives.
-        same_category_BM: (B, M) creators of the brand's own category.
-        recall_at: values of k.
-
-    Returns:
-        auc, cauc, recall_at_<k>, median_first_rank.
-    """
-    brands, creators = scores_BM.shape
-    flat = scores_BM.ravel(), labels_BM.ravel(), np.repeat(np.arange(brands), creators)
-    return {
-        "auc": metrics.auc(*flat),
-        "cauc": metrics.cauc(*flat, same_category_BM.ravel()),
-        **{f"recall_at_{k}": metrics.recall_at_k(*flat, k=k) for k in recall_at},
-        "median_first_rank": metrics.median_first_rank(*flat),
-    }

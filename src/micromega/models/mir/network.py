@@ -1,102 +1,63 @@
-"""The ranker's network: modalities to an account embedding, two embeddings to a score."""
+"""The ranker's network: modalities to an account embedding whose inner products are scores."""
 
+import math
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SLOPE = 0.01
+from micromega.models.mir.config import MIRModelConfig
+from micromega.models.mir.fusion import build_fusion
+from micromega.models.mir.fusion.modality_dropout import modality_dropout
+
+_LARGEST_SCALE = 100.0
 
 
-class Branch(nn.Module):
-    """φ(e W₁ + b₁) W₂ of one modality (Gan et al. 2019, eq. 7), φ a leaky ReLU.
-
-    Args:
-        inputs: length of the modality's vector.
-        hidden: d_h.
-        outputs: d_a.
-        dropout: rate.
-        dropout_on: "weights" drops entries of W₁ (the paper's setting), "activations" drops inputs of both layers.
-    """
-
-    def __init__(
-        self, inputs: int, hidden: int, outputs: int, *, dropout: float, dropout_on: Literal["weights", "activations"]
-    ) -> None:
-        super().__init__()
-        self.first = nn.Linear(inputs, hidden)
-        self.second = nn.Linear(hidden, outputs, bias=False)
-        self.dropout, self.on_weights = dropout, dropout_on == "weights"
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Project (N, inputs) standardised features to (N, outputs)."""
-        if self.on_weights:
-            weight = F.dropout(self.first.weight, self.dropout, self.training)
-            hidden = F.leaky_relu(F.linear(features, weight, self.first.bias), _SLOPE)
-        else:
-            hidden = F.leaky_relu(self.first(F.dropout(features, self.dropout, self.training)), _SLOPE)
-            hidden = F.dropout(hidden, self.dropout, self.training)
-        return F.linear(hidden, self.second.weight)
-
-
-class Tower(nn.Module):
-    """Account embedding by low-rank bilinear fusion: the Hadamard product of the modalities' branches (eq. 7).
-
-    Eq. 7 writes an inner product ⟨·, ·⟩; read as one it would give a single number per account, which ranks at random.
-    The method it cites (Kim et al. 2017) is the element-wise product.
+class Encoder(nn.Module):
+    """Tower of one side: standardised modalities to an embedding.
 
     Args:
+        config: fusion, sizes, dropout, and kind of score.
         dimensions: modality -> length of its vector.
-        hidden: d_h1 = d_h2.
-        outputs: d_a.
-        dropout: rate.
-        dropout_on: see `Branch`.
     """
 
-    def __init__(
-        self,
-        dimensions: Mapping[str, int],
-        hidden: int,
-        outputs: int,
-        *,
-        dropout: float,
-        dropout_on: Literal["weights", "activations"],
-    ) -> None:
+    def __init__(self, config: MIRModelConfig, dimensions: Mapping[str, int]) -> None:
         super().__init__()
-        self.branches = nn.ModuleDict(
-            {
-                name: Branch(size, hidden, outputs, dropout=dropout, dropout_on=dropout_on)
-                for name, size in dimensions.items()
-            }
+        self.hide, self.cosine = config.modality_dropout, config.score == "cosine"
+        self.fusion = build_fusion(
+            config.fusion,
+            dimensions,
+            hidden=config.hidden_size,
+            outputs=config.embedding_size,
+            dropout=config.dropout,
+            dropout_on=config.dropout_on,
+            hidden_sizes=config.hidden_sizes,
         )
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Embed accounts: modality -> (N, dimension) to (N, d_a)."""
-        return torch.stack([branch(features[name]) for name, branch in self.branches.items()]).prod(dim=0)
+        """Embed accounts: modality -> (N, dimension) to (N, d_a), such that f(b, m) is an inner product.
+
+        The paper's f is the mean over d_a of the product, so each side is divided by the root of d_a; for the cosine,
+        each side has length 1.
+        """
+        if self.training and self.hide:
+            features = modality_dropout(features, self.hide)
+        embedding: Tensor = self.fusion(features)
+        return F.normalize(embedding, dim=-1) if self.cosine else embedding / math.sqrt(embedding.shape[-1])
 
 
-def scores_of_pairs(brands: Tensor, creators: Tensor) -> Tensor:
-    """f(b, m) of matching rows: the scaled dot product, mean over d_a of e_b · e_m.
-
-    Args:
-        brands: (…, d_a) brand embeddings.
-        creators: (…, d_a) creator embeddings.
-
-    Returns:
-        (…) scores.
-    """
-    return (brands * creators).mean(dim=-1)
-
-
-def scores_of_all(brands_BD: Tensor, creators_MD: Tensor) -> Tensor:
-    """f(b, m) of every pair as one matrix product.
+class Temperature(nn.Module):
+    """The learned factor of cosines, 1 / temperature, at most 100 (Radford et al. 2021, section 2.5).
 
     Args:
-        brands_BD: (B, d_a) brand embeddings.
-        creators_MD: (M, d_a) creator embeddings.
-
-    Returns:
-        (B, M) scores.
+        start: temperature to begin with.
     """
-    return brands_BD @ creators_MD.T / brands_BD.shape[1]
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(start)))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Lengthen unit vectors so that the inner product of two is their cosine divided by the temperature."""
+        return embeddings * (self.log_scale.clamp(max=math.log(_LARGEST_SCALE)) / 2).exp()

@@ -6,6 +6,8 @@ from scipy import sparse
 
 _MEAN_FLOOR = 1e-6
 _RATIO_LIMIT = 50.0
+_COLUMNS = 512
+"""Columns pooled at a time by `pool_columns`: pooling works on copies in double precision."""
 
 
 def pool(
@@ -35,6 +37,17 @@ def pool(
     ratio = np.sqrt(np.maximum(variance, 0.0)) / np.maximum(size, _MEAN_FLOOR)
     weight = np.where(size < _MEAN_FLOOR, 1.0, np.exp(-gamma * np.minimum(ratio, _RATIO_LIMIT)))
     return (weight * mean).astype(np.float32)
+
+
+def pool_columns(
+    posts: NDArray[np.float32], members: sparse.csr_matrix, *, weighted: bool = False, gamma: float = 1 / 3
+) -> NDArray[np.float32]:
+    """Pool as `pool` does, some columns at a time, so that memory hardly exceeds that of the arrays."""
+    pooled = np.empty((members.shape[0], posts.shape[1]), dtype=np.float32)
+    for first in range(0, posts.shape[1], _COLUMNS):
+        columns = slice(first, first + _COLUMNS)
+        pooled[:, columns] = pool(posts[:, columns], members, weighted=weighted, gamma=gamma)
+    return pooled
 
 
 def latest_posts(
