@@ -19,8 +19,8 @@ _KEYS = {"train": TRAIN_KEYS, "evaluate": EVALUATE_KEYS, "optimize": OPTIMIZE_KE
 def signature(config: DictConfig, task: str) -> str:
     """Hash those parts of a composed configuration that decide the result.
 
-    Paths, loggers, tags, Hydra's own section and what only a report shows stay out. Interpolations are hashed as written, so that the same
-    request has the same signature on every machine and no secret is read.
+    Paths, loggers, tags, Hydra's own section and what only a report shows stay out. Interpolations are hashed as
+    written, so that the same request has the same signature on every machine and no secret is read.
 
     Args:
         config: the composed configuration.

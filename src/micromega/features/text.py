@@ -70,7 +70,7 @@ def hashed_vectors(words: pa.Array, dimension: int) -> NDArray[np.float32]:
     Returns:
         (V, d) float32, entries ±1/√d; the same word has the same vector in every process.
     """
-    state = _fnv1a(words)
+    state = word_hashes(words)
     columns = []
     with np.errstate(over="ignore"):
         for _ in range(-(-dimension // 64)):
@@ -83,8 +83,8 @@ def hashed_vectors(words: pa.Array, dimension: int) -> NDArray[np.float32]:
     return np.asarray(signs / np.sqrt(dimension), dtype=np.float32)
 
 
-def _fnv1a(words: pa.Array) -> NDArray[np.uint64]:
-    """Hash strings with 64-bit FNV-1a, one vectorised step per byte position."""
+def word_hashes(words: pa.Array) -> NDArray[np.uint64]:
+    """Hash strings with 64-bit FNV-1a, one vectorised step per byte position; the same in every process."""
     binary = words.cast(pa.large_binary())
     lengths = pc.binary_length(binary).to_numpy(zero_copy_only=False).astype(np.int64)
     data = np.frombuffer(b"".join(binary.to_pylist()), dtype=np.uint8)

@@ -20,15 +20,18 @@ class MIRDataConfig:
     """What represents a brand: its own posts, or other creators' posts that mention it (the evaluated creator left
     out)."""
     modalities: Modalities = ("text", "account")
-    """Features that are made: text (captions), account (followers and the like), profile (category and biography),
-    visual (pictures); any other name is a feature array of the market with a row per account. SBR and the labels'
-    similarity use all of them, the network those of model.modalities."""
+    """Features that are made: text (captions by post), words (shares of words over all captions of an account),
+    account (followers and the like), visual (pictures), profile (category and biography); any other name is a feature
+    array of the market with a row per account. SBR and the labels' similarity use all of them, the network those of
+    model.modalities."""
     visual: Annotated[tuple[str, ...], Field(min_length=1)] = ("image_frames",)
     """Feature arrays of the market that make up the modality visual, side by side; of a post's frames, the mean."""
     word_vectors: str | None = None
     """GloVe text file for captions; null: none."""
     hashed_size: Annotated[int, Field(ge=0)] = 512
     """Length of the hashed bag of words beside it; 0: none."""
+    word_buckets: Annotated[int, Field(ge=1)] = 8192
+    """Length of the modality words; words are hashed into so many places."""
     history: Annotated[int, Field(ge=1)] = 50
     """N_hist: how many of an account's latest posts count."""
     pooling: Literal["average", "weighted"] = "average"
@@ -88,8 +91,10 @@ class MIRModelConfig:
     modalities: Modalities = ("text", "account")
     """Of data.modalities."""
     fusion: Literal["bilinear", "concatenation", "linear", "gated"] = "bilinear"
-    """How modalities meet: element-wise product of two-layer branches (eq. 7), two layers or one on all of them side by
-    side, or branches weighted by a gate."""
+    """How modalities meet: element-wise product of two-layer branches (eq. 7); two layers or one on all of them side by
+    side; or branches weighted by a gate."""
+    shared_directions: Annotated[int, Field(ge=0)] = 0
+    """Reduce the modalities to so many directions that they share, found without labels; 0: take them as they are."""
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Chance that a modality of an account is hidden in training; never all of them."""
     pooling: Literal["fixed", "attention"] = "fixed"
@@ -111,6 +116,9 @@ class MIRModelConfig:
     """Weights start uniform in ± this (0.1 in the paper); null: scaled to the fan-in."""
     score: Literal["dot", "cosine"] = "dot"
     """f(b, m): mean over d_a of the product (the paper), or cosine divided by a learned temperature."""
+    competition: bool = False
+    """Take from a creator's scores the log-sum-exp over all brands: who fits many brands is less likely to be one's
+    own partner."""
     temperature: Annotated[float, Field(gt=0, le=1)] = 0.07
     """Where the learned temperature starts."""
     loss: Literal["top_one", "list_mle", "approx_ndcg", "lambda_loss", "softmax", "info_nce"] = "top_one"

@@ -47,15 +47,20 @@ class FeatureSpec:
             dimensions={name: values.shape[1] for name, values in features.items()},
             mean={name: values.mean(dim=0) * measured for name, values in features.items()},
             deviation={
-                name: _deviation(values) if measured else torch.ones(values.shape[1])
+                name: _deviation(values, together=name == "words") if measured else torch.ones(values.shape[1])
                 for name, values in features.items()
             },
         )
 
 
-def _deviation(values: Tensor) -> Tensor:
-    """Standard deviation of each column; 1 where a column is constant, which would be blown up on other accounts."""
+def _deviation(values: Tensor, *, together: bool) -> Tensor:
+    """Standard deviation of each column, or of all together, as for shares of words, whose rare ones are mostly noise.
+
+    1 where a column is constant, which would be blown up on other accounts.
+    """
     deviation = values.std(dim=0, correction=0)
+    if together:
+        deviation = deviation.square().mean().sqrt().expand(values.shape[1])
     return torch.where(deviation > _SMALLEST_DEVIATION, deviation, 1.0)
 
 

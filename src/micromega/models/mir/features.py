@@ -24,9 +24,12 @@ from micromega.models.mir.pictures import pictures_of_posts, pooled_pictures
 from micromega.models.mir.pooled_store import FOLDER, stored
 from micromega.models.mir.pooling import pool_columns
 from micromega.models.mir.profile import profile_features
+from micromega.models.mir.words import word_shares
 
-OF_POSTS = ("text", "account", "visual")
-"""Modalities that are pooled from posts; the others are features of the account itself."""
+SINGLE = ("text", "account", "visual")
+"""Modalities that single posts have."""
+OF_POSTS = (*SINGLE, "words")
+"""Modalities made from the posts of an account; the others are features of the account itself."""
 
 
 def view_features(
@@ -60,6 +63,7 @@ def view_features(
     compute: dict[str, Callable[[], NDArray[np.float32]]] = {
         "text": lambda: _pooled(_text(tokens(), config), members, config),
         "account": lambda: _pooled(_numbers_of_posts(posts, accounts, author, tokens()), members, config),
+        "words": lambda: word_shares(tokens(), members, config.word_buckets),
         "visual": lambda: pooled_pictures(market, posts["post_id"], members, config),
     }
     history = _history(posts, members)
@@ -101,7 +105,7 @@ def features_of_posts(market: Market, name: str, used: NDArray[np.int64], config
 
     Args:
         market: has posts, and the arrays of `config.visual`.
-        name: modality, one of `OF_POSTS`.
+        name: modality, one of `SINGLE`.
         used: (U,) rows of the posts.
         config: how it is made.
 
@@ -150,6 +154,8 @@ def _facts(market: Market, name: str, config: MIRDataConfig) -> dict[str, object
         words = Path(config.word_vectors) if config.word_vectors else None
         facts["word_vectors"] = sha256_of(words) if words and words.is_file() else None  # if missing, loading says so
         facts["hashed_size"] = config.hashed_size
+    if name == "words":
+        facts["word_buckets"] = config.word_buckets
     if name == "visual":
         facts["arrays"] = [(array, market.features(array).fingerprint) for array in config.visual]
         facts["local_response_normalisation"] = config.local_response_normalisation

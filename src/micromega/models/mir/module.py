@@ -1,13 +1,13 @@
 """The ranker as a LightningModule: thin over the network, the loss and the metrics."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromega.config.schema import plain
@@ -15,14 +15,16 @@ from micromega.errors import CheckpointError, ConfigError
 from micromega.models.mir.attention_pooling import AttentionPooling
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
-from micromega.models.mir.features import OF_POSTS
+from micromega.models.mir.features import SINGLE
 from micromega.models.mir.losses.approx_ndcg import approx_ndcg_loss
-from micromega.models.mir.losses.info_nce import info_nce_loss, log_inclusion
+from micromega.models.mir.losses.info_nce import log_inclusion
 from micromega.models.mir.losses.lambda_loss import lambda_loss
 from micromega.models.mir.losses.list_mle import list_mle_loss
+from micromega.models.mir.losses.partners import full_softmax_loss, in_batch_loss
 from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.network import Encoder, Temperature
+from micromega.models.mir.shared import SharedDirections
 from micromega.models.mir.single_posts import entries
 
 VALIDATED_RECALL = (10, 50)
@@ -60,10 +62,14 @@ class MIRModule(pl.LightningModule):
             self.register_buffer(f"mean_{name}", spec.mean[name].clone())
             self.register_buffer(f"deviation_{name}", spec.deviation[name].clone())
         sizes = {name: spec.dimensions[name] for name in config.modalities}
-        self.brand_tower = Encoder(config, sizes)
-        self.creator_tower = self.brand_tower if config.tied else Encoder(config, sizes)
+        self.shared = SharedDirections(sizes, config.shared_directions) if config.shared_directions else None
+        seen = {"shared": config.shared_directions} if self.shared else sizes
+        self.brand_tower = Encoder(config, seen)
+        self.creator_tower = self.brand_tower if config.tied else Encoder(config, seen)
         self.temperature = Temperature(config.temperature) if config.score == "cosine" else nn.Identity()
-        learned = [name for name in config.modalities if name in OF_POSTS] if config.pooling == "attention" else []
+        learned = [name for name in config.modalities if name in SINGLE] if config.pooling == "attention" else []
+        if learned and self.shared:
+            raise ConfigError("model.shared_directions are measured on pooled features: set model.pooling=fixed.")
         self.attention = nn.ModuleDict({name: AttentionPooling(sizes[name], config.attention_size) for name in learned})
         if config.initial_range is not None:
             for parameter in (*self.brand_tower.parameters(), *self.creator_tower.parameters()):
@@ -100,15 +106,16 @@ class MIRModule(pl.LightningModule):
         """
         assert data.accounts is not None
         accounts, features = data.accounts, data.held_out_features if held_out else data.features
-        for name in self.config.modalities:
-            mean, deviation = self._get(f"mean_{name}"), self._get(f"deviation_{name}")
-            self._keep(f"features_{name}", (features[name].to(self.device) - mean) / deviation)
-            if name in self.attention:
-                if data.posts is None:
-                    raise ConfigError("model.pooling=attention learns from single posts: set data.keep_posts=true.")
-                self._keep(f"posts_{name}", (data.posts.features[name].to(self.device) - mean) / deviation)
-                self._keep("posts_start", data.posts.start)
-                self._keep("posts_entry", data.posts.post)
+        standard = self._standard(features)
+        for name, values in ({"shared": self.shared(standard)} if self.shared else standard).items():
+            self._keep(f"features_{name}", values)
+        if self.attention:
+            if data.posts is None:
+                raise ConfigError("model.pooling=attention learns from single posts: set data.keep_posts=true.")
+            for name, values in self._standard(data.posts.features, *self.attention).items():
+                self._keep(f"posts_{name}", values)
+            self._keep("posts_start", data.posts.start)
+            self._keep("posts_entry", data.posts.post)
         partners = np.isin(accounts.pair_brand, data.splits["train"])
         candidates = np.flatnonzero(accounts.candidates(data.splits["train"], data.config.candidates))
         pairs = np.bincount(accounts.pair_creator[partners], minlength=len(accounts.creator_ids))[candidates]
@@ -124,6 +131,13 @@ class MIRModule(pl.LightningModule):
             "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
         }
 
+    def _standard(self, features: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]:
+        """Standardise modalities: all of the model's, or some."""
+        return {
+            name: (features[name].to(self.device) - self._get(f"mean_{name}")) / self._get(f"deviation_{name}")
+            for name in names or self.config.modalities
+        }
+
     def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values.to(self.device), persistent=False)
 
@@ -137,7 +151,14 @@ class MIRModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""
-        self.attach(self.trainer.datamodule)  # type: ignore[attr-defined]
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.attach(data)
+        if stage == "fit" and self.shared:
+            seen = torch.from_numpy(np.concatenate([data.splits["train"], data.accounts.creator_view]))
+            self.shared.fit(
+                {name: values[seen].to(self.device) for name, values in self._standard(data.features).items()}
+            )
+            self.attach(data)
 
     def _get(self, name: str) -> Tensor:
         found = getattr(self, name)
@@ -145,7 +166,8 @@ class MIRModule(pl.LightningModule):
         return found
 
     def _views(self, rows: Tensor | slice) -> dict[str, Tensor]:
-        fixed = [name for name in self.config.modalities if name not in self.attention]
+        known = ("shared",) if self.shared else self.config.modalities
+        fixed = [name for name in known if name not in self.attention]
         views = {name: self._get(f"features_{name}")[rows] for name in fixed}
         if self.attention:
             every = torch.arange(len(self._get("posts_start")) - 1, device=self.device)
@@ -157,59 +179,55 @@ class MIRModule(pl.LightningModule):
 
     def _embed(self, tower: nn.Module, views: Tensor | slice) -> Tensor:
         """Embed views, (n,) rows of the features, to (n, D); inner products of two sides are scores."""
-        embedding: Tensor = tower(self._views(views))
-        return self.temperature(embedding) if self.config.score == "cosine" else embedding
+        embedding: Tensor = self.temperature(tower(self._views(views)))
+        return embedding
 
-    def _embed_lists(self, tower: nn.Module, views_LK: Tensor, first: int, end: int | None) -> Tensor:
+    def _brands(self, views: Tensor | slice) -> Tensor:
+        return self._embed(self.brand_tower, views)
+
+    def _creators(self, views: Tensor | slice) -> Tensor:
+        return self._embed(self.creator_tower, views)
+
+    def _of_lists(self, embed: Callable[[Tensor | slice], Tensor], views_LK: Tensor, first: int, end: int) -> Tensor:
         """Embed views of [first, end), given relative to `first`: each once, if the batch needs about as many."""
-        known = (end or len(self._get(f"features_{self.config.modalities[0]}"))) - first
-        if views_LK.numel() >= known:
-            return self._embed(tower, slice(first, end))[views_LK]
-        return self._embed(tower, first + views_LK.flatten()).view(*views_LK.shape, -1)
+        if views_LK.numel() >= end - first:
+            return embed(slice(first, end))[views_LK]
+        return embed(first + views_LK.flatten()).view(*views_LK.shape, -1)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a batch of lists (eq. 17) or of partners among their rivals."""
         loss = self._loss_of_pairs(batch) if self.config.loss in PAIR_LOSSES else self._loss_of_lists(batch)
-        if self.config.reduction == "sum":
-            loss = loss * len(batch["brand"])
+        if self.config.reduction == "sum":  # over the lists of all processes, whose gradients are averaged
+            loss = loss * len(batch["brand"]) * self._processes
         if self.config.l1:
             loss = loss + self.config.l1 * l1_norm(list(self.parameters()))
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["brand"]), sync_dist=True)
         return loss
 
+    @property
+    def _processes(self) -> int:
+        return self.trainer.world_size if self._trainer else 1
+
     def _loss_of_lists(self, batch: dict[str, Tensor]) -> Tensor:
         if "creator" not in batch:
             raise ConfigError(f"model.loss={self.config.loss} learns from lists: set data.lists=buckets.")
-        brands = self._embed_lists(self.brand_tower, batch["brand_view"], 0, self._first_creator)
-        creators = self._embed_lists(self.creator_tower, batch["creator"], self._first_creator, None)
+        end = self._first_creator + len(self._accounts.creator_ids)
+        brands = self._of_lists(self._brands, batch["brand_view"], 0, self._first_creator)
+        creators = self._of_lists(self._creators, batch["creator"], self._first_creator, end)
         return LIST_LOSSES[self.config.loss]((brands * creators).sum(dim=-1), batch["label"])
 
     def _loss_of_pairs(self, batch: dict[str, Tensor]) -> Tensor:
         if "target" not in batch:
             raise ConfigError(f"model.loss={self.config.loss} learns from partners: set data.lists=pairs.")
-        target, partners, hard = batch["target"], batch["partners"], batch["hard_negatives"]
-        candidates, rows = self._get("training_creators"), torch.arange(len(target), device=target.device)
-        brands = self._embed(self.brand_tower, batch["brand_view"])
+        places = batch["target"], batch["partners"], batch["hard_negatives"]
+        target, _, hard = places
+        candidates, brands = self._first_creator + self._get("training_creators"), self._brands(batch["brand_view"])
         if self.config.loss == "softmax":
-            creators = self._embed(self.creator_tower, self._first_creator + candidates)
-            rivals, log_q, place = creators[hard], None, target
-            scores = brands @ creators.T
-            padded = scores.new_zeros(len(target), len(candidates) + 1, dtype=torch.bool)
-            excluded = padded.scatter(1, partners, value=True)[:, :-1]
-        else:
-            wanted = torch.cat([target, hard.flatten()])
-            creators = self._embed(self.creator_tower, self._first_creator + candidates[wanted])
-            rivals, place = creators[len(target) :].view(*hard.shape, creators.shape[1]), rows
-            scores = brands @ creators[: len(target)].T
-            again = (target == target[:, None]).triu(1).any(dim=0)  # a creator's later columns
-            excluded = (partners[:, :, None] == target).any(dim=1) | again
-            pairs = self._get("training_pairs")
-            log_q = log_inclusion(pairs[target], len(target) / self._pairs)
-        if hard.shape[1]:
-            scores = torch.cat([scores, torch.einsum("nd,nhd->nh", brands, rivals)], dim=1)
-            excluded = torch.cat([excluded, (partners[:, :, None] == hard[:, None, :]).any(dim=1)], dim=1)
-            log_q = None if log_q is None else F.pad(log_q, (0, hard.shape[1]))
-        return info_nce_loss(scores, place, excluded, log_q)
+            return full_softmax_loss(brands, self._creators(candidates), *places)
+        creators = self._creators(candidates[torch.cat([target, hard.flatten()])])
+        rivals = creators[len(target) :].view(*hard.shape, creators.shape[1])
+        log_q = log_inclusion(self._get("training_pairs")[target], len(target) / self._pairs)
+        return in_batch_loss(brands, creators[: len(target)], rivals, *places, log_q)
 
     @torch.no_grad()
     def embeddings(self, brands: Tensor) -> tuple[Tensor, Tensor]:
@@ -221,7 +239,11 @@ class MIRModule(pl.LightningModule):
         Returns:
             (n, D) and (M, D) vectors whose inner products are scores; no creator is left out of a brand.
         """
-        return self._embed(self.brand_tower, brands), self._embed(self.creator_tower, slice(self._first_creator, None))
+        brand, creator = self._brands(brands), self._creators(slice(self._first_creator, None))
+        if self.config.competition:
+            brand = torch.cat([brand, torch.ones_like(brand[:, :1])], dim=1)
+            creator = torch.cat([creator, -self._demand()[:, None]], dim=1)
+        return brand, creator
 
     @torch.no_grad()
     def score(self, brands: Tensor) -> Tensor:
@@ -233,10 +255,20 @@ class MIRModule(pl.LightningModule):
         Returns:
             (n, M) scores f(b, m); see `Accounts.shown_views`.
         """
-        views, shown = self._accounts.shown_views(brands.cpu().numpy())
-        brand = self._embed(self.brand_tower, torch.from_numpy(views).to(self.device))
-        creators = self._embed(self.creator_tower, slice(self._first_creator, None))
-        return (brand @ creators.T).gather(0, torch.from_numpy(shown).to(self.device))
+        scores = self._scores(brands.cpu().numpy())
+        return scores - self._demand() if self.config.competition else scores
+
+    def _scores(self, brands: NDArray[np.int64]) -> Tensor:
+        views, shown = self._accounts.shown_views(brands)
+        scores = (
+            self._brands(torch.from_numpy(views).to(self.device)) @ self._creators(slice(self._first_creator, None)).T
+        )
+        return scores.gather(0, torch.from_numpy(shown).to(self.device))
+
+    def _demand(self) -> Tensor:
+        """(M,) log-sum-exp of each creator's scores over all brands that take part, known partners or not."""
+        accounts = self._accounts
+        return self._scores(np.arange(len(accounts.brand_ids) - accounts.cold)).logsumexp(dim=0)
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""

@@ -41,7 +41,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         self.category_start, self.rivals = torch.from_numpy(start).to(device), torch.from_numpy(rivals).to(device)
         _, code = np.unique(accounts.brand_categories, return_inverse=True)
         self.category_B = torch.from_numpy(code).to(device)
-        self._epoch, self._hard = -1, torch.zeros(len(pair), 0, dtype=torch.int64, device=device)
+        self._epoch, self._hard = -1, self.target[:, None]
 
     def __len__(self) -> int:
         return len(self.brand)

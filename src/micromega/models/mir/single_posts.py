@@ -11,7 +11,7 @@ from micromega.errors import ConfigError
 from micromega.market.market import Market
 from micromega.models.mir.accounts import Accounts
 from micromega.models.mir.config import MIRDataConfig
-from micromega.models.mir.features import OF_POSTS, features_of_posts
+from micromega.models.mir.features import SINGLE, features_of_posts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def single_posts(market: Market, accounts: Accounts, config: MIRDataConfig) -> S
     Raises:
         ConfigError: no modality is made of posts, or they are power-scaled, which pooling by weights would undo.
     """
-    names = [name for name in config.modalities if name in OF_POSTS]
+    names = [name for name in config.modalities if name in SINGLE]
     if not names or config.scaling == "power":
         raise ConfigError(
             "data.keep_posts: learned pooling needs a modality made of posts (text, account or visual) and "

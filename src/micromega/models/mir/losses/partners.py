@@ -1,0 +1,67 @@
+"""Losses of partners among their rivals, on the batches of `PairDataset`.
+
+Shapes: L rows, P partners of a row's brand at most, H hard negatives of a row, C candidates, D embedding.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from micromega.models.mir.losses.info_nce import info_nce_loss
+
+
+def full_softmax_loss(
+    brands_LD: Tensor, candidates_CD: Tensor, target_L: Tensor, partners_LP: Tensor, hard_LH: Tensor
+) -> Tensor:
+    """Each partner against all candidates but the brand's other partners; hard negatives count once more.
+
+    Args:
+        brands_LD: embeddings of the rows' brand views.
+        candidates_CD: embeddings of all training candidates.
+        target_L: places of the partners among them.
+        partners_LP: places of all partners of each row's brand, padded with C.
+        hard_LH: places of hard negatives.
+
+    Returns:
+        Scalar, the mean over rows.
+    """
+    padded = torch.zeros(len(target_L), len(candidates_CD) + 1, dtype=torch.bool, device=target_L.device)
+    excluded_LC = padded.scatter(1, partners_LP, value=True)[:, :-1]
+    scores_LC = brands_LD @ candidates_CD.T
+    if hard_LH.shape[1]:
+        scores_LC = torch.cat([scores_LC, scores_LC.gather(1, hard_LH)], dim=1)
+        excluded_LC = torch.cat([excluded_LC, excluded_LC.gather(1, hard_LH)], dim=1)
+    return info_nce_loss(scores_LC, target_L, excluded_LC)
+
+
+def in_batch_loss(
+    brands_LD: Tensor,
+    creators_LD: Tensor,
+    hard_LHD: Tensor,
+    target_L: Tensor,
+    partners_LP: Tensor,
+    hard_LH: Tensor,
+    log_q_L: Tensor,
+) -> Tensor:
+    """Each partner against the other different creators of the batch, corrected for how often they are drawn.
+
+    Args:
+        brands_LD: embeddings of the rows' brand views.
+        creators_LD: embeddings of the rows' partners.
+        hard_LHD: embeddings of the rows' hard negatives.
+        target_L: places of the partners among the training candidates.
+        partners_LP: places of all partners of each row's brand, padded.
+        hard_LH: places of hard negatives.
+        log_q_L: log chance of each row's partner to be in a batch.
+
+    Returns:
+        Scalar, the mean over rows.
+    """
+    again_L = (target_L == target_L[:, None]).triu(1).any(dim=0)  # a creator's later columns
+    excluded_LC = (partners_LP[:, :, None] == target_L).any(dim=1) | again_L
+    scores_LC = brands_LD @ creators_LD.T
+    if hard_LH.shape[1]:
+        scores_LC = torch.cat([scores_LC, torch.einsum("ld,lhd->lh", brands_LD, hard_LHD)], dim=1)
+        excluded_LC = torch.cat([excluded_LC, (partners_LP[:, :, None] == hard_LH[:, None, :]).any(dim=1)], dim=1)
+        log_q_L = F.pad(log_q_L, (0, hard_LH.shape[1]))
+    return info_nce_loss(scores_LC, torch.arange(len(target_L), device=target_L.device), excluded_LC, log_q_L)
