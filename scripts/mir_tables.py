@@ -6,8 +6,8 @@
     python scripts/mir_tables.py instagram_indonesia
 
 A seed is a split of the brands (the published one for paper_accounts, where it draws the validation brands) and the
-weights. Validation brands choose the epoch; test brands are looked at once. K is compared at equal numbers of lists: 100
-a brand and epoch. Results are kept by brand in --results; what is there is not trained again, so a stopped run goes on.
+weights. Validation brands choose the epoch, or calibrate alone. K is compared at equal numbers of lists: 100 a brand and
+epoch. Results are kept by brand in --results; what is there is not trained again, so a stopped run goes on.
 """
 
 import argparse
@@ -71,6 +71,7 @@ MARKETS: Mapping[str, Mapping[str, list[str]]] = {
         "MIR(3) t-only": ["experiment=mir/paper_accounts_mir", LISTS, "model.modalities=[topics]"],
         "LambdaMART": ["experiment=mir/paper_accounts_lambdamart"],
         "mir/paper_accounts": ["experiment=mir/paper_accounts"],
+        "the same without competition": ["experiment=mir/paper_accounts", "model.competition=false"],
     },
     **{
         market: {
@@ -81,6 +82,11 @@ MARKETS: Mapping[str, Mapping[str, list[str]]] = {
         for market in ("instagram_2017", "instagram_indonesia")
     },
 }
+
+
+OURS = {"simulated": "mir/best", "paper_accounts": "mir/paper_accounts"} | dict.fromkeys(
+    ("instagram_2017", "instagram_indonesia"), "mir best"
+)
 
 
 def requested(overrides: list[str], seed: int, public_data: Path, cache: Path) -> Any:
@@ -109,7 +115,7 @@ def trained_scores(request: Any, data: MIRData, seed: int) -> NDArray[np.float64
     kind = LambdaMARTModule if "lambdamart" in type(request.model).__module__ else MIRModule
     module = kind(request.model, data.spec)
     with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, monitor="val/recall_at_50", mode="max", save_weights_only=True)
+        best = ModelCheckpoint(folder, monitor=request.callbacks["best"]["monitor"], mode="max", save_weights_only=True)
         trainer = pl.Trainer(
             max_epochs=request.trainer["max_epochs"],
             accelerator="cpu",
@@ -247,7 +253,7 @@ def main() -> None:
                 request = requested(overrides, seed, args.public_data, args.cache)
                 data = prepared(request, markets, known)
                 keep(method, seed, by_brand(trained_scores(request, data, seed), data), time.process_time() - begun)
-    print("\n" + table(rows) + "\n\n" + tests(rows, list(MARKETS[args.market])[-1 - (args.market == "simulated")]))
+    print("\n" + table(rows) + "\n\n" + tests(rows, OURS[args.market]))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,12 @@ SETTINGS = {
     "one batch an epoch, early stopping": ("data.batch_size=4096", "trainer.max_epochs=12", STOP_EARLY),
     "accumulated gradients": ("+trainer.accumulate_grad_batches=2",),
     "validation within epochs": ("+trainer.val_check_interval=0.5",),
+    "the best recipe": (
+        *("data.lists=pairs", "data.hard_negatives=4", "data.batch_size=8", "data.modalities=[words,account]"),
+        *("model.modalities=[words,account]", "model.shared_directions=8", "model.fusion=linear", "model.dropout=0.1"),
+        *("model.score=cosine", "model.loss=softmax", "model.competition=true"),
+        *("model.optimiser=adamw", "model.weight_decay=0.001", "model.schedule=one_cycle"),
+    ),
 }
 
 
@@ -80,6 +86,11 @@ def test_around_the_end_of_an_epoch_and_of_training(request_of, saves):
 
 def test_in_the_middle_of_an_epoch_with_workers(request_of, saves):
     check(request_of, saves, SETTINGS["workers"], lambda count: [4])
+
+
+def test_the_best_recipe_in_the_middle_of_each_epoch_and_between(request_of, saves):
+    """Eight batches an epoch; the hard negatives of the second, its place in the one cycle and the drawn dropout."""
+    check(request_of, saves, SETTINGS["the best recipe"], lambda count: [3, 9, 12])
 
 
 def test_one_batch_an_epoch_and_early_stopping(request_of, saves):

@@ -1,6 +1,8 @@
 """A search that was killed: what is left to do, what is asked for again, and with which seed."""
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from micromega.runs.sweep import ResumeStudy  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Deprecated API features:DeprecationWarning",  # optuna 2.10 on sqlalchemy 1.4
-    "ignore:enqueue_trial is experimental",  # in optuna 2.10
+    "ignore:(enqueue|create|add)_trial is experimental",  # in optuna 2.10
 )
 REPOSITORY = Path(__file__).parents[2]
 SPACE = {"dropout": optuna.distributions.UniformDistribution(0, 1)}
@@ -86,6 +88,16 @@ def test_a_trial_that_is_killed_twice_is_resumed_twice_and_never_doubled(tmp_pat
     assert second.params == study(tmp_path).ask(SPACE).params == first.params
 
 
+def test_a_search_killed_while_it_queues_an_interrupted_trial_queues_it_once(tmp_path):
+    start(tmp_path)
+    before = study(tmp_path)
+    killed = before.ask(SPACE)
+    before.enqueue_trial(killed.params)  # and no more
+    start(tmp_path)
+    assert [trial.state for trial in study(tmp_path).trials] == [TrialState.FAIL, TrialState.WAITING]
+    assert study(tmp_path).ask(SPACE).params == killed.params
+
+
 def test_a_finished_study_has_nothing_to_do_until_more_is_wanted(tmp_path):
     start(tmp_path)
     finished = study(tmp_path)
@@ -146,3 +158,50 @@ def test_a_search_killed_in_a_trial_goes_on_with_it(tmp_path, number):
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
     assert trials[0].params == trials[1].params
     assert len(list(tmp_path.glob("runs/train/mir-*"))) == 2
+
+
+@pytest.mark.slow
+def test_twenty_trials_killed_twice_are_twenty_trials(tmp_path):
+    """None is lost and none is trained twice, at whichever moment of a trial, or between two, the kills come."""
+    command = [
+        sys.executable, str(REPOSITORY / "train.py"), "hparams_search=mir_best", "hydra.sweeper.n_trials=20",
+        "market.brands=16", "market.creators=80", "market.posts=6", "data.min_positives=2", "data.batch_size=8",
+        "trainer.max_epochs=4", "callbacks.latest.every_n_train_steps=3",
+    ]  # fmt: skip
+    seed = int(os.environ.get("SEED", random.randrange(10**6)))
+    draw, moments = random.Random(seed), []
+    log = tmp_path / "log"
+
+    def done():
+        return len(list(tmp_path.glob("runs/train/*/metrics.json")))
+
+    with log.open("w") as output:
+        for least, most in ((1, 9), (10, 18)):
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT)
+            wanted, ends = draw.randint(least, most), time.monotonic() + 300
+            while done() < wanted and process.poll() is None and time.monotonic() < ends:
+                time.sleep(0.01)
+            time.sleep(draw.uniform(0, 1))
+            process.kill()
+            assert process.wait(timeout=60) == -signal.SIGKILL, log.read_text()
+            moments.append(done())
+        last = subprocess.run(command, cwd=tmp_path, stdout=output, stderr=output, timeout=600, check=False)
+    assert last.returncode == 0, log.read_text()
+    (database,) = tmp_path.glob("runs/sweeps/*/study.db")
+    trials = optuna.load_study(study_name="mir_best", storage=f"sqlite:///{database}").trials
+    by_state = {state: [trial for trial in trials if trial.state == state] for state in TrialState}
+    completed, failed = by_state[TrialState.COMPLETE], by_state[TrialState.FAIL]
+    folders = [path.parent for path in tmp_path.glob("runs/train/*/metrics.json")]
+    trained = [line.split(": ")[-1] for line in log.read_text().splitlines() if "Trained. Checkpoints" in line]
+    print(f"seed {seed}: killed with {moments} trials done; {len(trials)} started, {len(failed)} of them interrupted; ")
+    print(f"{log.read_text().count('Resuming from')} resumed from a checkpoint; {len(set(trained))} runs trained")
+
+    assert len(completed) == len(folders) == 20
+    assert len(list(tmp_path.glob("runs/train/*"))) == 20
+    assert len(failed) == len(trials) - 20 <= 2
+    assert len({json.dumps(trial.params, sort_keys=True) for trial in completed}) == 20
+    for trial in failed:  # killed while its values were drawn, it has some of them
+        assert any(trial.params.items() <= other.params.items() for other in completed)
+    assert len(trained) == len(set(trained)) >= 18  # two kills may come between a run's end and its line
+    values = [json.loads((folder / "metrics.json").read_text())["val/recall_at_10"] for folder in folders]
+    assert sorted(values) == pytest.approx(sorted(trial.value for trial in completed))

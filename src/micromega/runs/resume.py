@@ -87,6 +87,15 @@ class ExactResume(Callback):
         if self._loaded["moment"] == END and self.own:
             trainer.should_stop = True
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Skip the used batches also where the loader was built before the checkpoint was read.
+
+        A model does that which asks how many steps there will be, for its learning rate's schedule; Lightning then
+        forgets the loader's state, and an epoch broken off is taken from its first batch. Otherwise nothing is left to
+        load here.
+        """
+        trainer.fit_loop._load_combined_loader_states()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin a whole epoch as one, not as the rest of the one before."""
         if self._loaded and self._loaded["moment"] != BATCH:

@@ -82,9 +82,11 @@ def _revive(name: str, storage: str, direction: Any) -> tuple[int, int]:
             study_name=name, storage=storage, direction=getattr(direction, "name", direction), load_if_exists=True
         )
         trials = study.get_trials(deepcopy=False)
+        queued = [trial.system_attrs.get("fixed_params") for trial in trials if trial.state.name == "WAITING"]
         for trial in trials:
             if trial.state == optuna.trial.TrialState.RUNNING:
                 log.info("Trial %d was interrupted and is resumed: %s", trial.number, trial.params)
-                study.enqueue_trial(trial.params)
+                if trial.params not in queued:  # killed between the next two lines, it is
+                    study.enqueue_trial(trial.params)
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return len(trials), sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)

@@ -71,7 +71,9 @@ def test_items_of_any_shape_and_sequences():
 
 def test_what_cannot_be_a_modality_is_refused_with_what_there_is():
     market = WithArrays(array_of(), array_of(("p0",), name="image_frames", key="post_id"), array_of(("c7",), name="x"))
-    with pytest.raises(DataError, match=r'"topic".*text, account, profile, visual.*features image_frames, topics, x'):
+    with pytest.raises(
+        DataError, match=r'"topic".*text, words, account, profile, visual.*features image_frames, topics, x'
+    ):
         found_in(market, "topic")
     with pytest.raises(DataError, match=r"data\.visual=\[image_frames\]"):
         found_in(market, "image_frames")

@@ -211,3 +211,31 @@ def test_a_cold_brand_is_scored_from_its_posts_alone(small_market):
     assert scores.shape == (len(cold), len(data.accounts.creator_ids))
     assert np.isfinite(scores).all()
     assert (scores.std(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("fusion", ["bilinear", "linear"])
+def test_all_pairs_at_once_give_the_loss_of_gathered_vectors(small_market, fusion, monkeypatch):
+    from micromega.models.mir import module as code
+
+    lists = MIRData(MIRDataConfig(min_positives=2, hashed_size=32, batch_size=4096), small_market)
+    lists.setup("fit")
+    batch, module = next(iter(lists.train_dataloader())), module_of(lists, fusion=fusion, loss="top_one", score="dot")
+    monkeypatch.setattr(code, "_PAIRS_PER_SCORE", 10**9)
+    at_once = module.training_step(batch, 0)
+    monkeypatch.setattr(code, "_PAIRS_PER_SCORE", 0)
+    torch.testing.assert_close(at_once, module.training_step(batch, 0))
+
+
+def test_learned_pooling_refuses_views_that_are_no_means_of_posts(small_market):
+    for changes in ({"pooling": "weighted"}, {"scaling": "power"}, {"local_response_normalisation": True}):
+        with pytest.raises(ConfigError, match=r"data\.keep_posts"):
+            MIRData(MIRDataConfig(**PAIRS, keep_posts=True, **changes), small_market).setup("fit")
+
+
+def test_training_from_another_markets_checkpoint_describes_accounts_by_its_statistics(data):
+    module = module_of(data)
+    module.trainer = type("Trainer", (), {"datamodule": data})()
+    with torch.no_grad():
+        module.mean_text.add_(1.0)  # as loading a checkpoint does, after the features were put beside the weights
+    module.on_fit_start()
+    torch.testing.assert_close(module.features_text, module._standard(data.features)["text"])

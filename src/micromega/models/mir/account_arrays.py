@@ -12,7 +12,7 @@ from micromega.models.mir.pictures import item_means
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = ("text", "account", "profile", "visual")
+BUILT_IN = ("text", "words", "account", "profile", "visual")
 
 
 def account_array_features(

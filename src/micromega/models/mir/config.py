@@ -119,7 +119,7 @@ class MIRModelConfig:
     competition: bool = False
     """Take from a creator's scores the log-sum-exp over all brands: who fits many brands is less likely to be one's
     own partner."""
-    temperature: Annotated[float, Field(gt=0, le=1)] = 0.07
+    temperature: Annotated[float, Field(ge=0.01, le=1)] = 0.07
     """Where the learned temperature starts."""
     loss: Literal["top_one", "list_mle", "approx_ndcg", "lambda_loss", "softmax", "info_nce"] = "top_one"
     """On lists of K: the paper's top-1-over-K cross-entropy, or one of later work on learning to rank. With

@@ -28,6 +28,8 @@ from micromega.models.mir.shared import SharedDirections
 from micromega.models.mir.single_posts import entries
 
 VALIDATED_RECALL = (10, 50)
+_PAIRS_PER_SCORE = 64
+"""Up to so many pairs of views per score wanted, scoring all of them is faster (measured by scripts/bench_mir.py)."""
 ORIGIN = "micromega_origin"
 PAIR_LOSSES = ("softmax", "info_nce")
 LIST_LOSSES = {
@@ -90,8 +92,8 @@ class MIRModule(pl.LightningModule):
         config = MIRModelConfig(**saved["config"])
         spec = FeatureSpec(
             dimensions=saved["dimensions"],
-            mean={name: weights[f"mean_{name}"] for name in config.modalities},
-            deviation={name: weights[f"deviation_{name}"] for name in config.modalities},
+            mean={name: weights[f"mean_{name}"].float() for name in config.modalities},
+            deviation={name: weights[f"deviation_{name}"].float() for name in config.modalities},
         )
         module = cls(config, spec)
         module.load_state_dict(weights)
@@ -160,6 +162,10 @@ class MIRModule(pl.LightningModule):
             )
             self.attach(data)
 
+    def on_fit_start(self) -> None:
+        """Describe the accounts anew: a checkpoint may have brought other statistics and shared directions."""
+        self.attach(self.trainer.datamodule)  # type: ignore[attr-defined]
+
     def _get(self, name: str) -> Tensor:
         found = getattr(self, name)
         assert isinstance(found, Tensor)
@@ -208,26 +214,40 @@ class MIRModule(pl.LightningModule):
     def _processes(self) -> int:
         return self.trainer.world_size if self._trainer else 1
 
+    def _of_all_processes(self, values: Tensor) -> tuple[Tensor, int]:
+        """Join values (n,) of all processes, as many of each, and say where this one's begin."""
+        if self._processes == 1:
+            return values, 0
+        joined = self.all_gather(values)
+        assert isinstance(joined, Tensor)
+        return joined.flatten(), self.global_rank * len(values)
+
     def _loss_of_lists(self, batch: dict[str, Tensor]) -> Tensor:
         if "creator" not in batch:
             raise ConfigError(f"model.loss={self.config.loss} learns from lists: set data.lists=buckets.")
-        end = self._first_creator + len(self._accounts.creator_ids)
-        brands = self._of_lists(self._brands, batch["brand_view"], 0, self._first_creator)
-        creators = self._of_lists(self._creators, batch["creator"], self._first_creator, end)
-        return LIST_LOSSES[self.config.loss]((brands * creators).sum(dim=-1), batch["label"])
+        views, first, creators = batch["brand_view"], self._first_creator, len(self._accounts.creator_ids)
+        if views.numel() >= max(first, creators) and first * creators <= _PAIRS_PER_SCORE * views.numel():
+            # So many scores are asked for that all pairs in one matrix product take less time than gathered vectors.
+            every = self._brands(slice(0, first)) @ self._creators(slice(first, first + creators)).T
+            scores = every.flatten()[views * creators + batch["creator"]]
+        else:
+            brands = self._of_lists(self._brands, views, 0, first)
+            chosen = self._of_lists(self._creators, batch["creator"], first, first + creators)
+            scores = (brands * chosen).sum(dim=-1)
+        return LIST_LOSSES[self.config.loss](scores, batch["label"])
 
     def _loss_of_pairs(self, batch: dict[str, Tensor]) -> Tensor:
         if "target" not in batch:
             raise ConfigError(f"model.loss={self.config.loss} learns from partners: set data.lists=pairs.")
-        places = batch["target"], batch["partners"], batch["hard_negatives"]
-        target, _, hard = places
+        target, partners, hard = batch["target"], batch["partners"], batch["hard_negatives"]
         candidates, brands = self._first_creator + self._get("training_creators"), self._brands(batch["brand_view"])
         if self.config.loss == "softmax":
-            return full_softmax_loss(brands, self._creators(candidates), *places)
-        creators = self._creators(candidates[torch.cat([target, hard.flatten()])])
-        rivals = creators[len(target) :].view(*hard.shape, creators.shape[1])
-        log_q = log_inclusion(self._get("training_pairs")[target], len(target) / self._pairs)
-        return in_batch_loss(brands, creators[: len(target)], rivals, *places, log_q)
+            return full_softmax_loss(brands, self._creators(candidates), target, partners, hard)
+        sample, first = self._of_all_processes(target)
+        creators = self._creators(candidates[torch.cat([sample, hard.flatten()])])
+        rivals = creators[len(sample) :].view(*hard.shape, creators.shape[1])
+        log_q = log_inclusion(self._get("training_pairs")[sample], len(sample) / self._pairs)
+        return in_batch_loss(brands, creators[: len(sample)], rivals, sample, partners, hard, log_q, first)
 
     @torch.no_grad()
     def embeddings(self, brands: Tensor) -> tuple[Tensor, Tensor]:
@@ -260,9 +280,9 @@ class MIRModule(pl.LightningModule):
 
     def _scores(self, brands: NDArray[np.int64]) -> Tensor:
         views, shown = self._accounts.shown_views(brands)
-        scores = (
-            self._brands(torch.from_numpy(views).to(self.device)) @ self._creators(slice(self._first_creator, None)).T
-        )
+        brand = self._brands(torch.from_numpy(views).to(self.device))
+        creator = self._creators(slice(self._first_creator, None))
+        scores = (brand @ creator.T).to(self.dtype)  # bfloat16 has no numpy
         return scores.gather(0, torch.from_numpy(shown).to(self.device))
 
     def _demand(self) -> Tensor:
@@ -292,8 +312,12 @@ class MIRModule(pl.LightningModule):
             kind = torch.optim.Adam if c.optimiser == "adam" else torch.optim.SGD
             optimiser = kind(self.parameters(), lr=c.learning_rate)
         if c.schedule == "one_cycle":
-            steps = int(self.trainer.estimated_stepping_batches)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, c.learning_rate, total_steps=steps)
+            steps = self.trainer.estimated_stepping_batches
+            if steps == float("inf"):
+                raise ConfigError("model.schedule=one_cycle needs an end: set trainer.max_epochs or trainer.max_steps.")
+            cycle = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, c.learning_rate, total_steps=int(steps), cycle_momentum=c.optimiser != "sgd"
+            )
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
         schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, c.learning_rate_decay)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}

@@ -41,13 +41,14 @@ def single_posts(market: Market, accounts: Accounts, config: MIRDataConfig) -> S
         The posts of every view.
 
     Raises:
-        ConfigError: no modality is made of posts, or they are power-scaled, which pooling by weights would undo.
+        ConfigError: no modality has single posts, or the views are no means of them.
     """
     names = [name for name in config.modalities if name in SINGLE]
-    if not names or config.scaling == "power":
+    if not names or config.scaling == "power" or config.pooling == "weighted" or config.local_response_normalisation:
         raise ConfigError(
-            "data.keep_posts: learned pooling needs a modality made of posts (text, account or visual) and "
-            "data.scaling=standard."
+            "data.keep_posts: learned pooling needs a modality of single posts (text, account or visual), "
+            "data.scaling=standard, data.pooling=average and data.local_response_normalisation=false: the statistics "
+            "of the views must be those of the posts."
         )
     used, row = np.unique(accounts.members.indices, return_inverse=True)
     return SinglePosts(

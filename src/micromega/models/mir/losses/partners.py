@@ -1,6 +1,7 @@
 """Losses of partners among their rivals, on the batches of `PairDataset`.
 
-Shapes: L rows, P partners of a row's brand at most, H hard negatives of a row, C candidates, D embedding.
+Shapes: L rows of this process, S of all processes, P partners of a row's brand at most, H hard negatives of a row,
+C candidates, D embedding.
 """
 
 import torch
@@ -36,32 +37,35 @@ def full_softmax_loss(
 
 def in_batch_loss(
     brands_LD: Tensor,
-    creators_LD: Tensor,
+    creators_SD: Tensor,
     hard_LHD: Tensor,
-    target_L: Tensor,
+    sample_S: Tensor,
     partners_LP: Tensor,
     hard_LH: Tensor,
-    log_q_L: Tensor,
+    log_q_S: Tensor,
+    first: int = 0,
 ) -> Tensor:
     """Each partner against the other different creators of the batch, corrected for how often they are drawn.
 
     Args:
         brands_LD: embeddings of the rows' brand views.
-        creators_LD: embeddings of the rows' partners.
+        creators_SD: embeddings of all rows' partners.
         hard_LHD: embeddings of the rows' hard negatives.
-        target_L: places of the partners among the training candidates.
+        sample_S: places of all rows' partners among the training candidates.
         partners_LP: places of all partners of each row's brand, padded.
         hard_LH: places of hard negatives.
-        log_q_L: log chance of each row's partner to be in a batch.
+        log_q_S: log chance of each row's partner to be in a batch.
+        first: where this process's rows begin among all.
 
     Returns:
         Scalar, the mean over rows.
     """
-    again_L = (target_L == target_L[:, None]).triu(1).any(dim=0)  # a creator's later columns
-    excluded_LC = (partners_LP[:, :, None] == target_L).any(dim=1) | again_L
-    scores_LC = brands_LD @ creators_LD.T
+    again_S = (sample_S == sample_S[:, None]).triu(1).any(dim=0)  # a creator's later columns
+    excluded_LC = (partners_LP[:, :, None] == sample_S).any(dim=1) | again_S
+    scores_LC = brands_LD @ creators_SD.T
     if hard_LH.shape[1]:
         scores_LC = torch.cat([scores_LC, torch.einsum("ld,lhd->lh", brands_LD, hard_LHD)], dim=1)
         excluded_LC = torch.cat([excluded_LC, (partners_LP[:, :, None] == hard_LH[:, None, :]).any(dim=1)], dim=1)
-        log_q_L = F.pad(log_q_L, (0, hard_LH.shape[1]))
-    return info_nce_loss(scores_LC, torch.arange(len(target_L), device=target_L.device), excluded_LC, log_q_L)
+        log_q_S = F.pad(log_q_S, (0, hard_LH.shape[1]))
+    target_L = first + torch.arange(len(brands_LD), device=sample_S.device)
+    return info_nce_loss(scores_LC, target_L, excluded_LC, log_q_S)
