@@ -6,8 +6,8 @@
     python scripts/mir_tables.py instagram_indonesia
 
 A seed is a split of the brands (the published one for paper_accounts, where it draws the validation brands) and the
-weights. Validation brands choose the epoch, or calibrate alone. K is compared at equal numbers of lists: 100 a brand and
-epoch. Results are kept by brand in --results; what is there is not trained again, so a stopped run goes on.
+weights. Validation brands choose the epoch, or calibrate alone. K is compared at equal numbers of lists: 100 a brand
+and epoch. Results are kept by brand in --results; what is there is not trained again, so a stopped run goes on.
 """
 
 import argparse
