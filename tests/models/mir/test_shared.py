@@ -150,3 +150,17 @@ def test_competition_takes_what_all_brands_would_pay(data):
     np.testing.assert_allclose(module.score(everybody).numpy(), expected, rtol=1e-3, atol=1e-4)
     brands, creators = module.embeddings(everybody)
     np.testing.assert_allclose((brands @ creators.T).numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_cold_brand_competes_for_creators_without_being_a_rival(small_market):
+    cold_data = MIRData(
+        MIRDataConfig(min_positives=4, modalities=("words", "account"), word_buckets=256, lists="pairs"), small_market
+    )
+    cold_data.setup("fit")
+    module, plain = fitted(cold_data, competition=True).eval(), fitted(cold_data).eval()
+    cold, taking_part = (torch.from_numpy(rows) for rows in (cold_data.splits["cold"], module._taking_part()))
+    assert len(cold)
+    demand = plain.score(taking_part).logsumexp(dim=0)
+    torch.testing.assert_close(module.score(cold), plain.score(cold) - demand, rtol=1e-3, atol=1e-4)
+    mixed = torch.cat([cold[:1], taking_part[2:4]])
+    torch.testing.assert_close(module.score(mixed), plain.score(mixed) - demand, rtol=1e-3, atol=1e-4)

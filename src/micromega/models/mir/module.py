@@ -262,7 +262,8 @@ class MIRModule(pl.LightningModule):
         brand, creator = self._brands(brands), self._creators(slice(self._first_creator, None))
         if self.config.competition:
             brand = torch.cat([brand, torch.ones_like(brand[:, :1])], dim=1)
-            creator = torch.cat([creator, -self._demand()[:, None]], dim=1)
+            demand = self._scores(self._taking_part()).logsumexp(dim=0)
+            creator = torch.cat([creator, -demand[:, None]], dim=1)
         return brand, creator
 
     @torch.no_grad()
@@ -275,8 +276,13 @@ class MIRModule(pl.LightningModule):
         Returns:
             (n, M) scores f(b, m); see `Accounts.shown_views`.
         """
-        scores = self._scores(brands.cpu().numpy())
-        return scores - self._demand() if self.config.competition else scores
+        asked = brands.cpu().numpy()
+        if not self.config.competition:
+            return self._scores(asked)
+        rows = np.union1d(self._taking_part(), asked)  # those that take part come first; one pass, so one dropout mask
+        scores = self._scores(rows)
+        demand = scores[: len(self._taking_part())].logsumexp(dim=0)
+        return scores[torch.from_numpy(np.searchsorted(rows, asked)).to(self.device)] - demand
 
     def _scores(self, brands: NDArray[np.int64]) -> Tensor:
         views, shown = self._accounts.shown_views(brands)
@@ -285,10 +291,9 @@ class MIRModule(pl.LightningModule):
         scores = (brand @ creator.T).to(self.dtype)  # bfloat16 has no numpy
         return scores.gather(0, torch.from_numpy(shown).to(self.device))
 
-    def _demand(self) -> Tensor:
-        """(M,) log-sum-exp of each creator's scores over all brands that take part, known partners or not."""
-        accounts = self._accounts
-        return self._scores(np.arange(len(accounts.brand_ids) - accounts.cold)).logsumexp(dim=0)
+    def _taking_part(self) -> NDArray[np.int64]:
+        """Rows of the brands that are not cold: those that a creator may choose among."""
+        return np.arange(len(self._accounts.brand_ids) - self._accounts.cold)
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""
