@@ -147,7 +147,7 @@ def test_the_ranker_runs_exactly_where_the_card_says_so(name, changes, simulated
         found = None
     assert (said.status == "no") == (found is None), said
     if found is not None:
-        brands, creators, pairs = len(found.brand_ids), len(found.creator_ids), len(found.pair_brand)
+        brands, creators, pairs = len(found.brand_ids) - found.cold, len(found.creator_ids), len(found.pair_brand)
         assert said.words == f"{brands:,} brands, {creators:,} candidates, {pairs:,} pairs"
 
 
