@@ -18,7 +18,8 @@ from micromega.models.lambdamart.queries import Queries, sample_queries
 from micromega.models.lambdamart.trees import Table, Trees, grow, read_trees
 from micromega.models.mir.data import FeatureSpec, MIRData
 from micromega.models.mir.metrics import ranking_metrics
-from micromega.models.mir.module import ORIGIN, VALIDATED_RECALL, check_arrays
+from micromega.models.mir.module import VALIDATED_RECALL
+from micromega.models.mir.origin import ORIGIN, check_arrays, origin_of
 
 _PAIRS = 1 << 16
 """Pairs described at a time."""
@@ -101,11 +102,7 @@ class LambdaMARTModule(pl.LightningModule):
             self.register_buffer(f"features_{name}", features[name].to(self.device), persistent=False)
         self._views = None
         self._labels, self._same_category = accounts.labels(), accounts.same_category()
-        self._origin = {
-            "market_fingerprint": data.market.fingerprint,
-            "arrays": data.arrays,
-            "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
-        }
+        self._origin = origin_of(data)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the trees have seen, so that no brand of theirs is taken for a held-out one."""

@@ -18,7 +18,8 @@ from micromega.models.mir.config import MIREvaluationConfig
 from micromega.models.mir.data import MIRData
 from micromega.models.mir.features import numbers
 from micromega.models.mir.metrics import metrics_by_brand
-from micromega.models.mir.module import ORIGIN, MIRModule, check_arrays
+from micromega.models.mir.module import MIRModule
+from micromega.models.mir.origin import ORIGIN, check_arrays
 from micromega.models.mir.self_similarity import self_similarity
 from micromega.models.mir.summary import category_rows, intervals, merged, overall, paired_tests
 

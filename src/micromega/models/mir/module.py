@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromega.config.schema import plain
-from micromega.errors import CheckpointError, ConfigError
+from micromega.errors import ConfigError
 from micromega.models.mir.attention_pooling import AttentionPooling
 from micromega.models.mir.config import MIRModelConfig
 from micromega.models.mir.data import FeatureSpec, MIRData
@@ -24,13 +24,13 @@ from micromega.models.mir.losses.partners import full_softmax_loss, in_batch_los
 from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.network import Encoder, Temperature
+from micromega.models.mir.origin import ORIGIN, check_arrays, origin_of
 from micromega.models.mir.shared import SharedDirections
 from micromega.models.mir.single_posts import entries
 
 VALIDATED_RECALL = (10, 50)
 _PAIRS_PER_SCORE = 64
 """Up to so many pairs of views per score wanted, scoring all of them is faster (measured by scripts/bench_mir.py)."""
-ORIGIN = "micromega_origin"
 PAIR_LOSSES = ("softmax", "info_nce")
 LIST_LOSSES = {
     "top_one": top_one_loss,
@@ -127,11 +127,7 @@ class MIRModule(pl.LightningModule):
         self._first_creator, self._accounts = accounts.first_creator_view, accounts
         self._labels, self._same_category = accounts.labels(), accounts.same_category()
         self._rivals = accounts.candidates(data.splits["validation"], data.config.candidates)
-        self._origin = {
-            "market_fingerprint": data.market.fingerprint,
-            "arrays": data.arrays,
-            "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
-        }
+        self._origin = origin_of(data)
 
     def _standard(self, features: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]:
         """Standardise modalities: all of the model's, or some."""
@@ -334,24 +330,3 @@ class MIRModule(pl.LightningModule):
         creators, ids = np.unique(rows.cpu().numpy()), self._accounts
         shown_brands, shown_creators = ", ".join(ids.brand_ids[brands[:10]]), ", ".join(ids.creator_ids[creators[:10]])
         return f"{len(brands)} brands ({shown_brands}, …), {len(creators)} creators ({shown_creators}, …)"
-
-
-def check_arrays(origin: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Notice feature arrays that were made again with other values, which the market's fingerprint does not cover.
-
-    Args:
-        origin: what the checkpoint has seen.
-        now: the same of the data at hand.
-
-    Raises:
-        CheckpointError: the market is the same, and an array is not.
-    """
-    if origin.get("market_fingerprint") != now["market_fingerprint"]:
-        return
-    other = sorted(name for name, value in origin.get("arrays", {}).items() if now["arrays"].get(name) != value)
-    if other:
-        msg = (
-            f"ckpt_path: the checkpoint was trained on other values of the features {', '.join(other)} than the market "
-            "holds now. Train again, or put the old arrays back."
-        )
-        raise CheckpointError(msg)

@@ -1,0 +1,48 @@
+"""What a checkpoint has seen, so that nothing it was trained on is taken for held out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from micromega.errors import CheckpointError
+from micromega.models.mir.data import MIRData
+
+ORIGIN = "micromega_origin"
+"""Where it stands in a checkpoint."""
+
+
+def origin_of(data: MIRData) -> dict[str, Any]:
+    """Describe the data of a training.
+
+    Args:
+        data: a set-up datamodule.
+
+    Returns:
+        Fingerprints of the market and of its feature arrays, and the ids of the training brands.
+    """
+    assert data.accounts is not None
+    return {
+        "market_fingerprint": data.market.fingerprint,
+        "arrays": data.arrays,
+        "train_brands": data.accounts.brand_ids[data.splits["train"]].tolist(),
+    }
+
+
+def check_arrays(origin: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Notice feature arrays that were made again with other values, which the market's fingerprint does not cover.
+
+    Args:
+        origin: what the checkpoint has seen.
+        now: the same of the data at hand.
+
+    Raises:
+        CheckpointError: the market is the same, and an array is not.
+    """
+    if origin.get("market_fingerprint") != now["market_fingerprint"]:
+        return
+    other = sorted(name for name, value in origin.get("arrays", {}).items() if now["arrays"].get(name) != value)
+    if other:
+        msg = (
+            f"ckpt_path: the checkpoint was trained on other values of the features {', '.join(other)} than the market "
+            "holds now. Train again, or put the old arrays back."
+        )
+        raise CheckpointError(msg)
