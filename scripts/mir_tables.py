@@ -1,6 +1,6 @@
 """Train every ranker on one market with several seeds and print the paper's tables (Gan et al. 2019, Tables 1 and 2).
 
-    python scripts/mir_tables.py simulated              # market=mir_paper; about an hour of one core
+    python scripts/mir_tables.py simulated              # market=mir_paper
     python scripts/mir_tables.py paper_accounts         # the paper's own accounts and split; no pictures, no posts
     python scripts/mir_tables.py instagram_2017         # real posts, split by brand
     python scripts/mir_tables.py instagram_indonesia

@@ -83,7 +83,7 @@ def _whitening(centred: Tensor, count: int) -> Tensor:
     """(d, k) leading principal axes, each divided by its standard deviation, from the smaller Gram matrix."""
     rows, columns = centred.shape
     gram = (centred.T @ centred if columns <= rows else centred @ centred.T) / rows
-    if count < len(gram) // 4:  # a few of many: Lanczos takes seconds where a full decomposition takes minutes
+    if count < len(gram) // 4:  # a few of many: Lanczos needs no full decomposition
         found = eigsh(gram.cpu().numpy(), k=count, v0=np.ones(len(gram)))
         variance, axes = (torch.from_numpy(part).to(centred) for part in found)
     else:
