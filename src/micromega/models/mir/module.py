@@ -151,13 +151,10 @@ class MIRModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.attach(data)
         if stage == "fit" and self.shared:
             seen = torch.from_numpy(np.concatenate([data.splits["train"], data.accounts.creator_view]))
-            self.shared.fit(
-                {name: values[seen].to(self.device) for name, values in self._standard(data.features).items()}
-            )
-            self.attach(data)
+            self.shared.fit(self._standard({name: data.features[name][seen] for name in self.config.modalities}))
+        self.attach(data)
 
     def on_fit_start(self) -> None:
         """Describe the accounts anew: a checkpoint may have brought other statistics and shared directions."""
