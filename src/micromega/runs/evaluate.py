@@ -26,17 +26,10 @@ from micromega.runs.calibration import Calibrated, calibrated
 from micromega.runs.checkpoint import FOLDER, best, load_checkpoint
 from micromega.runs.lock import locked
 from micromega.runs.record import optimized
+from micromega.runs.retrieval import FILES, write_retrieval
 from micromega.scores import Lineage, ScoreKind, affinity_table, calibrate_affinity, write_scores
 
 log = logging.getLogger(__name__)
-RETRIEVED = (
-    "embedding_brands.parquet",
-    "embedding_creators.parquet",
-    "shortlist.parquet",
-    "retrieval.json",
-    "creators.faiss",
-)
-"""What `retrieve` leaves in the run folder."""
 REPORT = "report.html"
 BRANDS_NOTE = {
     "all": "Holds brands that the model was trained on; their scores are too good.",
@@ -157,11 +150,9 @@ def _retrieve(request: RunConfig, folder: Path, result: RankingEvaluation, linea
     """Write vectors and shortlists, if asked for, and give what is known of them."""
     found = result.embeddings
     if request.retrieve == "none" or found is None:
-        for name in RETRIEVED:
+        for name in FILES:
             (folder / name).unlink(missing_ok=True)  # they would be those of an earlier checkpoint
         return None
-    from micromega.runs.retrieval import write_retrieval  # noqa: PLC0415  (only where it is asked for)
-
     return write_retrieval(
         folder,
         mode=request.retrieve,

@@ -15,6 +15,8 @@ from micromega.scores import Lineage, ScoreKind, affinity_table, embedding_table
 
 BRANDS, CREATORS = "embedding_brands.parquet", "embedding_creators.parquet"
 SHORTLIST, INDEX, FACTS = "shortlist.parquet", "creators.faiss", "retrieval.json"
+FILES = (BRANDS, CREATORS, SHORTLIST, INDEX, FACTS)
+"""All that may be left in a run folder."""
 
 _NOTE = "The score of a brand and a creator (rank logit) is the inner product of their vectors in {} and {}."
 
