@@ -157,6 +157,13 @@ def oracle(data: MIRData) -> NDArray[np.float64] | None:
     return matrix[rows][:, np.searchsorted(creators, accounts.creator_ids.astype(object))]
 
 
+def judged(data: MIRData) -> NDArray[np.float32]:
+    """(V, d) standardised modalities of the values that test brands are scored with, side by side."""
+    mean, deviation = data.spec.mean, data.spec.deviation
+    parts = [(values - mean[name]) / deviation[name] for name, values in data.held_out_features.items()]
+    return np.asarray(torch.cat(parts, dim=1).numpy())
+
+
 def untrained(data: MIRData, seed: int) -> dict[str, NDArray[Any]]:
     """Baselines, and the oracle where there is one."""
     accounts, test = data.accounts, data.splits["test"]
@@ -166,7 +173,7 @@ def untrained(data: MIRData, seed: int) -> dict[str, NDArray[Any]]:
     followers = np.array([place[creator] for creator in accounts.creator_ids.tolist()])
     found = {
         "RAND": random_scores(len(test), len(accounts.creator_ids), seed),
-        "SBR": similarity_scores(accounts, data.standardised(), test),
+        "SBR": similarity_scores(accounts, judged(data), test),
     }
     found |= {} if np.isnan(followers).all() else {"POP": popularity_scores(followers, len(test))}
     return found | ({} if truth is None else {"true affinity": truth})

@@ -82,3 +82,12 @@ def test_what_only_a_report_shows_has_no_signature(make, override):
     names = {signature.signature(make(*settings, task="optimize"), "optimize") for settings in ((), (override,))}
     assert len(names) == 1
     assert signature.signature(make("evaluation.brands=all", task="optimize"), "optimize") not in names
+
+
+def test_shortlists_have_a_folder_of_their_own_and_leave_that_of_all_pairs(make):
+    requests = [(), ("retrieve=exact",), ("retrieve=ann",), ("retrieve=ann", "evaluation.shortlist=9")]
+    for task in ("evaluate", "optimize"):
+        assert len({signature.signature(make(*settings, task=task), task) for settings in requests}) == len(requests)
+    assert len({signature.signature(make(*settings), "train") for settings in requests}) == 1
+    named = signature.signature(make("retrieve=none", task="evaluate"), "evaluate")
+    assert named == signature.signature(make(task="evaluate"), "evaluate")

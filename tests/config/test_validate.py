@@ -81,6 +81,39 @@ def test_wrong_values_are_named_with_file_key_value_and_choices(repository, over
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.hard_negatives=4"], ["data.hard_negatives is for data.lists=pairs", "conf/data/mir.yaml"]),
+        (["model.temperature=0.2"], ["model.temperature is for model.score=cosine", "conf/model/mir.yaml"]),
+        (["model.weight_decay=0.1"], ["model.weight_decay is for model.optimiser=adamw"]),
+        (
+            ["model.modality_dropout=0.2", "model.shared_directions=8"],
+            ["model.modality_dropout has no modality to hide behind model.shared_directions"],
+        ),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(repository, overrides, words):
+    with pytest.raises(ConfigError) as error:
+        validate(composed(repository, *overrides), {"model": "mir", "data": "mir"})
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.hard_negatives=4", "data.lists=pairs", "model.loss=softmax"],
+        ["model.temperature=0.2", "model.score=cosine"],
+        ["model.weight_decay=0.1", "model.optimiser=adamw"],
+        ["model.modality_dropout=0.2"],
+        ["model.shared_directions=8"],
+    ],
+)
+def test_the_same_settings_are_taken_where_they_do_something(repository, overrides):
+    assert validate(composed(repository, *overrides)).task == "train"
+
+
 def test_unknown_plain_overrides_are_refused_by_hydra(repository):
     with pytest.raises(Exception, match="hiden_size"):
         composed(repository, "model.hiden_size=3")

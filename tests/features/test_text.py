@@ -13,8 +13,8 @@ from micromega.features.word_vectors import WordVectors, load_word_vectors
 from micromega.market.arrays import open_array
 
 
-def words_of(captions):
-    tokens = tokenise(pa.array(captions, pa.string()))
+def words_of(captions, *names):
+    tokens = tokenise(pa.array(captions, pa.string()) if isinstance(captions, list) else captions, *names)
     words = tokens.words.to_pylist()
     return [[words[w] for w in tokens.word[tokens.text == text]] for text in range(tokens.texts)]
 
@@ -27,6 +27,31 @@ def test_mentions_addresses_and_punctuation_go_and_hashtags_stay_as_words():
         "Café, don't—STOP 💄 @some.brand_x",
     ]
     assert words_of(captions) == [["love", "my", "bag", "ootd"], [], [], ["café", "don't", "stop"]]
+
+
+def test_hashtags_of_names_go_whatever_their_case_and_signs():
+    captions = pa.chunked_array(
+        [
+            ["Love #Nike and #NIKE_x, #calvin_klein! nike#nike", None, "nike first #a", "", "#nike"],
+            [],
+            ["＃Nike's #nikes ##nike https://a.b/#nike x #", "no tag #café_noir"],
+        ],
+        pa.string(),
+    )
+    names = pa.array(["nike", "Calvin.Klein", None, "Café Noir", ".."])
+    left = ["love", "and", "nike", "x", "nike"], [], ["nike", "first", "a"], [], [], ["'s", "nikes", "x"], ["no", "tag"]
+    assert words_of(captions, names) == list(left)
+    assert words_of(captions.slice(2, 4), names) == list(left[2:6])
+    assert words_of(captions.chunk(0).slice(2), names) == list(left[2:5])
+    assert words_of(captions)[0] == ["love", "nike", "and", "nike", "x", "calvin", "klein", "nike", "nike"]
+    assert words_of([], names) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.text("#＃ab_. @\n", max_size=12), max_size=5))
+def test_names_that_nobody_tags_change_nothing(texts):
+    captions = pa.array(texts, pa.string())
+    assert words_of(captions, pa.array(["c", "aaaabbbbaaaab"])) == words_of(captions)
 
 
 def test_text_is_the_mean_of_known_words_and_the_table_mean_where_none_is_known():

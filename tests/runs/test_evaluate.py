@@ -1,6 +1,7 @@
 """Evaluating leaves metrics, values by brand, scores and a report; runs on the same brands stand side by side."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -72,6 +73,36 @@ def test_a_run_to_compare_with_must_exist(request_of, tmp_path):
     request = request_of(*SHORT, *LOGITS, f"evaluation.compare={{other: {tmp_path}}}", task="evaluate")
     with pytest.raises(ConfigError, match=r"evaluation.compare.other: .*brand_metrics.parquet does not exist"):
         evaluate.run(*request)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "refused"),
+    [
+        ((), True),
+        (("retrieve=none",), False),
+        (("evaluation.brands=test",), False),
+        (("data.published_split=false",), False),
+    ],
+)
+def test_shortlists_of_all_brands_need_one_set_of_vectors(request_of, monkeypatch, overrides, refused):
+    class Opened(Exception):
+        pass
+
+    def further(*_):
+        raise Opened
+
+    held = SimpleNamespace(feature_names=("text", "text_test"))
+    monkeypatch.setattr(evaluate, "open_market", lambda *_: held)
+    monkeypatch.setattr(evaluate, "_trained_checkpoint", further)
+    wanted = ("data.published_split=true", "evaluation.brands=all", "retrieve=exact", *overrides)
+    request = request_of(*SHORT, *wanted, task="evaluate")
+    with pytest.raises(ConfigError if refused else Opened) as error:
+        evaluate.run(*request)
+    if refused:
+        assert "creators have other text for test brands" in str(error.value)
+        held.feature_names = ("text",)
+        with pytest.raises(Opened):
+            evaluate.run(*request)
 
 
 def test_without_the_extra_the_numbers_are_written_and_the_report_is_missed(run, monkeypatch, caplog):

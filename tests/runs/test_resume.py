@@ -6,6 +6,7 @@ import signal
 import pytest
 from fingerprints import result
 
+from micromega.errors import CheckpointError
 from micromega.runs import train
 from micromega.runs.checkpoint import AtomicCheckpointIO
 from micromega.runs.signals import InterruptedBySignalError
@@ -160,6 +161,52 @@ def test_another_runs_best_checkpoint_continues_with_the_next_epoch(request_of):
     expected, found = result(whole[2]), result(second[2])
     assert found["state_dict"] == expected["state_dict"]
     assert found["csv"] == expected["csv"]
+
+
+@pytest.fixture
+def finished(request_of):
+    """A checkpoint of a run of one epoch, nine steps, with either schedule."""
+
+    def make(schedule):
+        first = request_of("trainer.max_epochs=1", f"model.schedule={schedule}", runs="first")
+        train.run(*first)
+        (start,) = (first[2] / "checkpoints").glob("best*")
+        return f"ckpt_path={start}"
+
+    return make
+
+
+@pytest.mark.parametrize("schedule", ["exponential", "one_cycle"])
+def test_another_runs_last_epoch_leaves_nothing_to_train(request_of, finished, schedule):
+    wanted = ("trainer.max_epochs=1", f"model.schedule={schedule}", finished(schedule))
+    with pytest.raises(CheckpointError, match=r"trained for 1 epochs, and trainer\.max_epochs is 1.* Raise"):
+        train.run(*request_of(*wanted, runs="second"))
+
+
+def test_a_cycle_of_the_learning_rate_is_not_stretched(request_of, finished):
+    wanted = ("trainer.max_epochs=2", "model.schedule=one_cycle", finished("one_cycle"))
+    with pytest.raises(CheckpointError, match=r"once over 9 steps, and this training has 18.* without ckpt_path"):
+        train.run(*request_of(*wanted, runs="second"))
+
+
+def test_a_cycle_goes_on_from_another_runs_checkpoint_to_its_end(request_of, saves):
+    whole = request_of("model.schedule=one_cycle", runs="whole")
+    train.run(*whole)
+    saves.clear()
+    saves.stop_after = 4
+    broken = request_of("model.schedule=one_cycle", runs="broken")
+    with pytest.raises(Killed):
+        train.run(*broken)
+    saves.stop_after = None
+    second = request_of("model.schedule=one_cycle", f"ckpt_path={saves[3]}", runs="second")
+    train.run(*second)
+    assert result(second[2])["state_dict"] == result(whole[2])["state_dict"]
+
+
+@pytest.mark.parametrize("other", ["model.schedule=one_cycle", "model.optimiser=sgd"])
+def test_the_state_of_another_optimiser_or_schedule_is_refused(request_of, finished, other):
+    with pytest.raises(CheckpointError, match=r"trained with model\.\w+=(exponential|adam), whose state says nothing"):
+        train.run(*request_of("trainer.max_epochs=2", other, finished("exponential"), runs="second"))
 
 
 def test_a_run_folder_may_be_moved_while_broken_off(request_of, saves, tmp_path):

@@ -1,13 +1,17 @@
-"""What `retrieve` leaves in the run folder: vectors whose inner products are the scores of the shortlists."""
+"""What `retrieve` leaves in the run folder: shortlists, and vectors whose inner products are their scores."""
 
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from tables import SCORED
 
 from micromega.errors import ScoreError
-from micromega.models.retrieval import CreatorIndex, top_k_exact
-from micromega.runs.retrieval import BRANDS, CREATORS, FACTS, INDEX, SHORTLIST, write_retrieval
+from micromega.models.evaluation import Retrieved
+from micromega.models.retrieval import CreatorIndex, shortlist, top_k_exact
+from micromega.runs import evaluate, optimize, train
+from micromega.runs.retrieval import BRANDS, CREATORS, FACTS, INDEX, write_retrieval
 from micromega.scores import Lineage, ScoreKind, read_scores, vectors_of
 
 LINEAGE = Lineage(
@@ -15,49 +19,44 @@ LINEAGE = Lineage(
 )
 
 
-@pytest.fixture
-def sides():
+def made(mode, creator_vectors=None, creator_ids=None):
     rng = np.random.default_rng(0)
-    brands, creators = rng.normal(size=(5, 8)), rng.normal(size=(400, 8))
-    brand_ids, creator_ids = np.array([f"b{n}" for n in range(5)]), np.array([f"c{n:03}" for n in range(399)] + ["b0"])
-    return {"brand_ids": brand_ids, "brand_vectors": brands, "creator_ids": creator_ids, "creator_vectors": creators}
+    brands, creators = rng.normal(size=(2, 5, 8)).astype(np.float32)[0], rng.normal(size=(400, 8)).astype(np.float32)
+    creators = creators if creator_vectors is None else creator_vectors
+    return Retrieved(
+        brand_ids=np.array([f"b{n}" for n in range(5)]),
+        creator_ids=np.array([f"c{n:03}" for n in range(399)] + ["b0"]) if creator_ids is None else creator_ids,
+        brands=brands,
+        creators=creators,
+        shortlists=shortlist(brands, creators, 7, mode=mode),
+        deviation=None,
+    )
 
 
 @pytest.mark.parametrize("mode", ["exact", "ann"])
-def test_the_shortlist_is_what_the_written_vectors_give(tmp_path, sides, mode):
+def test_vectors_and_facts_are_written(tmp_path, mode):
     if mode == "ann":
         pytest.importorskip("faiss", reason="the extra `retrieval` is not installed")
-    facts = write_retrieval(tmp_path, mode=mode, **sides, k=7, lineage=LINEAGE)
+    found = made(mode)
+    facts = write_retrieval(tmp_path, found, LINEAGE)
     brands, creators = (read_scores(tmp_path / file, name="embedding") for file in (BRANDS, CREATORS))
-    assert brands.table["subject_id"].to_pylist() == sides["brand_ids"].tolist()
-    assert creators.table["subject_id"].to_pylist() == sides["creator_ids"].tolist()
+    assert brands.table["subject_id"].to_pylist() == found.brand_ids.tolist()
+    assert creators.table["subject_id"].to_pylist() == found.creator_ids.tolist()
     assert brands.lineage.score_kind is creators.lineage.score_kind is ScoreKind.VECTOR
-    np.testing.assert_array_equal(vectors_of(creators.table), sides["creator_vectors"].astype(np.float32))
-    written = read_scores(tmp_path / SHORTLIST, name="affinity")
-    assert written.lineage.score_kind is ScoreKind.RANK_LOGIT
-    assert written.lineage.notes[-1] == "A note."
+    assert brands.lineage.notes[-1] == "A note."
+    np.testing.assert_array_equal(vectors_of(creators.table), found.creators)
     scores = vectors_of(brands.table).astype(np.float64) @ vectors_of(creators.table).astype(np.float64).T
     best = np.argsort(-scores, axis=1)[:, :7]
-    rows = written.table.to_pylist()
-    assert [row["brand_id"] for row in rows] == np.repeat(sides["brand_ids"], 7).tolist()
-    assert [row["creator_id"] for row in rows] == sides["creator_ids"][best].ravel().tolist()
-    assert [row["rank"] for row in rows] == [*range(1, 8)] * 5
-    np.testing.assert_allclose(
-        written.table["score"].to_numpy(), np.take_along_axis(scores, best, axis=1).ravel(), rtol=1e-12
-    )
+    np.testing.assert_array_equal(found.shortlists.rows, best)
+    np.testing.assert_allclose(found.shortlists.scores, np.take_along_axis(scores, best, axis=1), rtol=1e-12)
     assert json.loads((tmp_path / FACTS).read_text()) == facts
-    assert (facts["served"], facts["brands"], facts["creators"], facts["dimension"], facts["shortlist"]) == (
-        mode,
-        5,
-        400,
-        8,
-        7,
-    )
+    sizes = [facts[name] for name in ("served", "brands", "creators", "dimension", "shortlist")]
+    assert sizes == [mode, 5, 400, 8, 7]
 
 
-def test_a_new_brand_is_served_from_the_files(tmp_path, sides):
+def test_a_new_brand_is_served_from_the_files(tmp_path):
     pytest.importorskip("faiss", reason="the extra `retrieval` is not installed")
-    facts = write_retrieval(tmp_path, mode="ann", **sides, k=7, lineage=LINEAGE)
+    facts = write_retrieval(tmp_path, made("ann"), LINEAGE)
     vectors = vectors_of(read_scores(tmp_path / CREATORS, name="embedding").table)
     brand = np.random.default_rng(1).normal(size=(1, 8))
     rows, scores = CreatorIndex.load(tmp_path / INDEX, vectors).search(brand, 3, probes=facts["lists"])
@@ -66,25 +65,49 @@ def test_a_new_brand_is_served_from_the_files(tmp_path, sides):
     np.testing.assert_array_equal(scores, expected_scores)
 
 
-def test_an_index_of_other_vectors_does_not_stay(tmp_path, sides):
+def test_an_index_of_other_vectors_does_not_stay(tmp_path):
     (tmp_path / INDEX).write_bytes(b"of an earlier run")
-    write_retrieval(tmp_path, mode="exact", **sides, k=3, lineage=LINEAGE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BRANDS, CREATORS, SHORTLIST, FACTS])
+    write_retrieval(tmp_path, made("exact"), LINEAGE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BRANDS, CREATORS, FACTS])
 
 
-def test_memory_mapped_halves_are_written_as_they_are(tmp_path, sides):
-    np.save(tmp_path / "vectors.npy", sides["creator_vectors"].astype(np.float16))
+def test_memory_mapped_halves_are_written_as_they_are(tmp_path):
+    np.save(tmp_path / "vectors.npy", made("exact").creators.astype(np.float16))
     mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
-    write_retrieval(tmp_path / "run", mode="exact", **(sides | {"creator_vectors": mapped}), k=3, lineage=LINEAGE)
+    write_retrieval(tmp_path / "run", made("exact", mapped), LINEAGE)
     np.testing.assert_array_equal(vectors_of(read_scores(tmp_path / "run" / CREATORS, name="embedding").table), mapped)
 
 
-def test_ids_that_do_not_fit_are_refused(tmp_path, sides):
+def test_ids_that_do_not_fit_are_refused(tmp_path):
+    ids = made("exact").creator_ids
     with pytest.raises(ScoreError, match="one vector per id is needed, got 399 ids"):
-        write_retrieval(
-            tmp_path, mode="exact", **(sides | {"creator_ids": sides["creator_ids"][1:]}), k=3, lineage=LINEAGE
-        )
-    twice = sides["creator_ids"].copy()
-    twice[9] = twice[4]
+        write_retrieval(tmp_path, made("exact", creator_ids=ids[1:]), LINEAGE)
+    ids[9] = ids[4]
     with pytest.raises(ScoreError, match=f"{CREATORS}: .* keys that an earlier row has already"):
-        write_retrieval(tmp_path, mode="exact", **(sides | {"creator_ids": twice}), k=3, lineage=LINEAGE)
+        write_retrieval(tmp_path, made("exact", creator_ids=ids), LINEAGE)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_shortlists_are_the_score_table_and_enough_to_plan_from(request_of, tmp_path):
+    settings = (*SCORED, "evaluation.uncertainty_samples=3", "evaluation.bootstrap_samples=0")
+    train.run(*request_of(*settings))
+    tables = {}
+    for how in ((), ("retrieve=exact", "evaluation.shortlist=9")):
+        request = request_of(*settings, *how, task="evaluate")
+        evaluate.run(*request)
+        tables[how] = read_scores(request[2] / "affinity.parquet", require_additive=True)
+    full, short = tables.values()
+    assert full.path.parent != short.path.parent
+    assert any("the first 9 of" in note for note in short.lineage.notes)
+    best = [row for row in full.table.to_pylist() if row["rank"] <= 9]
+    listed = short.table.to_pylist()
+    for name in ("brand_id", "creator_id", "rank"):
+        assert [row[name] for row in listed] == [row[name] for row in best]
+    np.testing.assert_allclose(short.table["score"], [row["score"] for row in best], rtol=1e-3)
+    assert min(row["score_std"] for row in listed) > 0
+    request = request_of(*settings, *how, "problem.budget=3000", task="optimize")
+    optimize.run(*request)
+    plan = pq.read_table(request[2] / "plan.parquet")
+    brand = listed[0]["brand_id"]
+    assert set(plan["creator_id"].to_pylist()) <= {row["creator_id"] for row in listed if row["brand_id"] == brand}
+    assert "the first 9 of" in (request[2] / "report.html").read_text()

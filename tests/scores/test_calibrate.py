@@ -16,6 +16,7 @@ from micromega.scores import (
     affinity_table,
     calibrate_affinity,
     expected_calibration_error,
+    fit_isotonic,
     fit_platt,
     reliability_curve,
 )
@@ -67,6 +68,51 @@ def test_the_gradient_vanishes_at_any_scale_and_shift(seed, scale, shift):
     assert abs((residual * logits).mean()) < 1e-6
     plain = fit_platt(logits, labels)
     assert platt.slope * scale == pytest.approx(plain.slope, rel=1e-4)
+
+
+@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
+def test_a_weight_is_as_many_pairs(fit):
+    logits, labels = drawn(400, 1.3, -1.0)
+    weights = np.where(labels, 1, np.random.default_rng(1).integers(1, 5, 400))
+    repeated = fit(np.repeat(logits, weights), np.repeat(labels, weights))
+    points = np.linspace(-3, 3, 13)
+    np.testing.assert_allclose(fit(logits, labels, weights=weights)(points), repeated(points), rtol=1e-6)
+    np.testing.assert_allclose(fit(logits, labels, weights=np.ones(400))(points), fit(logits, labels)(points))
+
+
+def test_a_sample_of_the_negatives_with_weights_gives_the_base_rate_of_all():
+    logits, labels = drawn(200_000, 1.3, -5.0)
+    kept = labels | (np.random.default_rng(1).random(200_000) < 0.05)
+    weights = np.where(labels, 1.0, 20.0)[kept]
+    whole, sampled = fit_platt(logits, labels), fit_platt(logits[kept], labels[kept], weights=weights)
+    assert sampled.slope == pytest.approx(whole.slope, abs=0.05)
+    assert sampled.intercept == pytest.approx(whole.intercept, abs=0.05)
+    error = expected_calibration_error(sampled(logits[kept]), labels[kept], weights=weights)
+    assert error < 1e-3
+    assert error < expected_calibration_error(sampled(logits[kept]), labels[kept]) / 20
+
+
+@pytest.mark.parametrize("binning", ["equal_mass", "equal_width"])
+def test_a_weighted_curve_is_that_of_repeated_pairs_but_for_its_intervals(binning):
+    probabilities, labels = np.random.default_rng(0).random((2, 300))
+    labels, weights = labels < probabilities, np.random.default_rng(1).integers(1, 4, 300)
+    found = reliability_curve(probabilities, labels, bins=5, binning=binning, weights=weights)
+    edges = np.quantile(np.repeat(probabilities, weights), np.linspace(0, 1, 6)[1:-1], method="inverted_cdf")
+    edges = edges if binning == "equal_mass" else np.linspace(0, 1, 6)[1:-1]
+    inside = np.searchsorted(edges, probabilities)
+    for row in range(5):
+        mine, mass = inside == row, weights[inside == row]
+        assert found.count[row] == mass.sum()
+        assert found.predicted[row] == pytest.approx(np.average(probabilities[mine], weights=mass))
+        assert found.observed[row] == pytest.approx(np.average(labels[mine], weights=mass))
+    plain = reliability_curve(np.repeat(probabilities, weights), np.repeat(labels, weights), bins=5, binning=binning)
+    assert ((found.upper - found.lower) > (plain.upper - plain.lower)).all()  # a repeated pair is no further evidence
+
+
+@pytest.mark.parametrize("weights", [np.ones(5), np.zeros(6), np.full(6, np.nan)])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ScoreError, match="weights must be 6 finite numbers above 0"):
+        fit_platt(np.arange(6.0), [0, 0, 1, 0, 1, 1], weights=weights)
 
 
 def test_separated_classes_stay_finite():

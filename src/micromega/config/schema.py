@@ -40,8 +40,9 @@ class RunConfig:
     ckpt_path: str | None = None
     """Checkpoint to start or to evaluate from instead of the run's own."""
     retrieve: Literal["none", "exact", "ann"] = "none"
-    """Let evaluate.py also write each brand's shortlist from embeddings alone: by all inner products, block by block,
-    or through an approximate index."""
+    """none: evaluate.py scores all pairs of the exported brands. exact, ann: it writes their shortlists from vectors
+    instead, by all inner products, block by block, or through an approximate index; optimize.py needs the same value to
+    find them."""
     scores: str | None = None
     """Score table for optimize.py instead of the one that evaluate.py wrote for the same request."""
     allow_other_market: bool = False

@@ -12,14 +12,15 @@ TRAIN_KEYS = ("seed", "market", "data", "model", "trainer", "callbacks", "ckpt_p
 EVALUATE_KEYS = (*TRAIN_KEYS, "evaluation")
 OPTIMIZE_KEYS = (*EVALUATE_KEYS, "scores", "problem", "solver")
 _SHOWN = {"evaluation": ("bootstrap_samples", "cases", "compare", "shortlist")}
-"""Keys that change what a report shows, and no score."""
+"""Keys that change what a report shows, and no score; with `retrieve` the shortlist counts, see `signature`."""
 _KEYS = {"train": TRAIN_KEYS, "evaluate": EVALUATE_KEYS, "optimize": OPTIMIZE_KEYS}
 
 
 def signature(config: DictConfig, task: str) -> str:
     """Hash those parts of a composed configuration that decide the result.
 
-    Paths, loggers, tags, Hydra's own section and what only a report shows stay out. Interpolations are hashed as
+    Paths, loggers, tags, Hydra's own section and what only a report shows stay out, and `retrieve` while it is "none",
+    so that runs without shortlists keep their folders. Interpolations are hashed as
     written, so that the same request has the same signature on every machine and no secret is read.
 
     Args:
@@ -30,6 +31,8 @@ def signature(config: DictConfig, task: str) -> str:
         12 hexadecimal digits.
     """
     parts = {key: _container(config, key) for key in _KEYS[task]}
+    if task != "train" and (how := OmegaConf.select(config, "retrieve")) not in (None, "none"):
+        parts["retrieve"] = {"by": how, "shortlist": OmegaConf.select(config, "evaluation.shortlist")}
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -157,6 +157,8 @@ def _words(item: Any, prefix: str, where: str, known: list[str]) -> str:
         return f"{key}: unknown key ({where} or the command line).{guess} Known keys: {', '.join(known)}."
     if item["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: a value is needed ({where} or the command line)."
+    if item["type"] == "value_error":  # of a check on several keys, which names them
+        return f"{item['ctx']['error']} ({where} or the command line)."
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{key}: {message}, got {item['input']!r} ({where} or the command line)."
 

@@ -13,6 +13,10 @@ from micromega.features.word_vectors import WordVectors
 
 NAMES = r"(https?://\S+|www\.\S+|[@＠][\w.]*|<(?:email|phone|url)>)"  # mentions name the answer; addresses name people
 _NOT_IN_WORDS = r"[^\p{L}\p{N}']+"
+_TAG = r"[\p{L}\p{N}_]+"
+
+
+NO_NAMES = pa.array([], pa.string())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +36,18 @@ class Tokens:
     texts: int
 
 
-def tokenise(captions: pa.Array | pa.ChunkedArray) -> Tokens:
+def tokenise(captions: pa.Array | pa.ChunkedArray, names: pa.Array | pa.ChunkedArray = NO_NAMES) -> Tokens:
     """Split captions into lower-case words; mentions, addresses and punctuation go, hashtags lose their sign.
 
     Args:
         captions: (P,) string, null counts as empty.
+        names: their hashtags go like mentions; case and signs do not count: "Calvin.Klein" is #calvin_klein, too.
 
     Returns:
         The words of all captions.
     """
-    lowered = pc.utf8_lower(pc.fill_null(captions, ""))
-    spaced = pc.replace_substring_regex(pc.replace_substring_regex(lowered, NAMES, " "), _NOT_IN_WORDS, " ")
+    lowered = pc.replace_substring_regex(pc.utf8_lower(pc.fill_null(captions, "")), NAMES, " ")
+    spaced = pc.replace_substring_regex(_without_tags(lowered, _bare(names)), _NOT_IN_WORDS, " ")
     lists = pc.split_pattern(pc.utf8_trim_whitespace(spaced), " ")
     lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
     text = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
@@ -55,6 +60,29 @@ def tokenise(captions: pa.Array | pa.ChunkedArray) -> Tokens:
         words=encoded.dictionary,
         texts=len(lists),
     )
+
+
+def _bare(names: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Different letters and digits of names, in lower case: a hashtag can have no other signs."""
+    bare = pc.unique(pc.replace_substring_regex(pc.utf8_lower(names.drop_null()), r"[^\p{L}\p{N}]+", ""))
+    return bare.filter(pc.not_equal(bare, ""))
+
+
+def _without_tags(captions: pa.Array | pa.ChunkedArray, names: pa.Array) -> pa.Array | pa.ChunkedArray:
+    """Leave out hashtags that are one of `names`, see `_bare`."""
+    if not len(names):
+        return captions
+    pieces = pc.split_pattern_regex(captions, "[#＃]")  # of each caption, all but the first begin with a tag
+    pieces = pieces.combine_chunks() if isinstance(pieces, pa.ChunkedArray) else pieces
+    flat = pieces.flatten()
+    starts = pieces.offsets.to_numpy() - pieces.offsets[0].as_py()
+    first = np.zeros(len(flat), dtype=bool)
+    first[starts[:-1]] = True
+    tag = pc.struct_field(pc.extract_regex(flat, f"^(?P<tag>{_TAG})"), "tag")
+    named = pc.is_in(pc.replace_substring(pc.fill_null(tag, ""), "_", ""), value_set=names)
+    left = pc.replace_substring_regex(flat, f"^{_TAG}", " ")
+    kept = pc.if_else(pc.and_(named, pa.array(~first)), left, flat)
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(starts), kept), "#")
 
 
 def hashed_vectors(words: pa.Array, dimension: int) -> NDArray[np.float32]:

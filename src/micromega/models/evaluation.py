@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # scipy.stats is behind it
+if TYPE_CHECKING:  # scipy.stats is behind the one, FAISS behind the other
     from micromega.models.mir.intervals import PairedTest
+    from micromega.models.retrieval import Shortlists
 
 Floats = NDArray[np.float64]
 MEDIAN_OF = {"first_rank": "median_first_rank"}
@@ -21,7 +22,7 @@ MEDIAN_OF = {"first_rank": "median_first_rank"}
 
 @dataclass(frozen=True, kw_only=True)
 class PairScores:
-    """Scores of every (brand, creator) pair of some brands.
+    """Scores of every pair of some brands and some creators.
 
     Attributes:
         brand_ids: (B,) ids.
@@ -29,6 +30,7 @@ class PairScores:
         scores: (B, M) rank logits; their unit is the model's own.
         deviation: (B, M) standard deviation of the logits, or None.
         positives: (B, M) whether the pair has worked together.
+        weights: (M,) how many creators of the market each stands for where these are a sample; None: one.
     """
 
     brand_ids: NDArray[np.str_]
@@ -36,6 +38,7 @@ class PairScores:
     scores: Floats
     deviation: Floats | None
     positives: NDArray[np.bool_]
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,20 +140,24 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embeddings:
-    """Brands and creators as vectors whose inner product is the score.
+class Retrieved:
+    """Brands and creators as vectors whose inner product is the score, and each brand's best creators.
 
     Attributes:
         brand_ids: (B,) ids.
         creator_ids: (M,) ids.
         brands: (B, D) vectors.
         creators: (M, D) vectors.
+        shortlists: (B, k) rows of creators and rank logits.
+        deviation: (B, k) standard deviation of these logits, or None.
     """
 
     brand_ids: NDArray[np.str_]
     creator_ids: NDArray[np.str_]
     brands: NDArray[np.float32]
     creators: NDArray[np.float32]
+    shortlists: "Shortlists"
+    deviation: Floats | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,10 +173,9 @@ class RankingEvaluation:
         self_similarity: None where it cannot be computed.
         cases: the case study.
         absent: what could not be computed here, and why, one sentence each.
-        exported: pairs for the score table.
+        exported: pairs for the score table, or the shortlists that make it.
         validation: pairs of validation brands, which calibration is fitted on.
         test: pairs of test brands, which calibration is judged on.
-        embeddings: of the exported brands and all candidates, if asked for.
         facts: plain values about the split and the data, for the report.
     """
 
@@ -181,8 +187,7 @@ class RankingEvaluation:
     self_similarity: SelfSimilarity | None = None
     cases: tuple[Case, ...] = ()
     absent: tuple[str, ...] = ()
-    exported: PairScores
+    exported: PairScores | Retrieved
     validation: PairScores
     test: PairScores
-    embeddings: Embeddings | None = None
     facts: Mapping[str, Any]

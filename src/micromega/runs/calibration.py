@@ -79,7 +79,8 @@ def calibrated(method: str, result: RankingEvaluation) -> Calibrated | None:
     if method == "none":
         return None
     fit = fit_platt if method == "platt" else fit_isotonic
-    calibration = fit(result.validation.scores.ravel(), result.validation.positives.ravel())
+    validation = result.validation
+    calibration = fit(validation.scores.ravel(), validation.positives.ravel(), weights=_weights(validation))
     return Calibrated(
         method=method,
         calibration=calibration,
@@ -90,4 +91,13 @@ def calibrated(method: str, result: RankingEvaluation) -> Calibrated | None:
 
 def _judged(probabilities: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], test: PairScores) -> Judged:
     predicted, labels = np.asarray(probabilities(test.scores.ravel())), test.positives.ravel()
-    return Judged(curve=reliability_curve(predicted, labels), error=expected_calibration_error(predicted, labels))
+    weights = _weights(test)
+    return Judged(
+        curve=reliability_curve(predicted, labels, weights=weights),
+        error=expected_calibration_error(predicted, labels, weights=weights),
+    )
+
+
+def _weights(pairs: PairScores) -> npt.NDArray[np.float64] | None:
+    """(B · M,) weight of each pair, None where all pairs were scored."""
+    return None if pairs.weights is None else np.broadcast_to(pairs.weights, pairs.scores.shape).ravel()

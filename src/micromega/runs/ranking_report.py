@@ -8,7 +8,6 @@ from micromega.models.evaluation import RankingEvaluation
 from micromega.report.content import Calibration
 from micromega.report.ranking_content import RankingReport
 from micromega.runs.calibration import Calibrated, Judged
-from micromega.scores import Lineage
 
 
 def ranking_report(
@@ -17,8 +16,7 @@ def ranking_report(
     retrieved: Mapping[str, Any] | None = None,
     *,
     market: Market,
-    facts: Mapping[str, Any],
-    lineage: Lineage,
+    lineage: Mapping[str, str],
 ) -> RankingReport:
     """Collect a ranker's report.
 
@@ -27,8 +25,7 @@ def ranking_report(
         calibration: of its logits, if any.
         retrieved: how shortlists were found, if they were asked for.
         market: the market.
-        facts: of this run: signature, seed and the like.
-        lineage: of its score table.
+        lineage: label -> value of what it says of its making.
 
     Returns:
         What the page shows.
@@ -53,7 +50,7 @@ def ranking_report(
         after=_shown(calibration.after) if calibration else None,
         absent=result.absent,
         facts=_counts(counted) | ({"Shortlists": _retrieval(retrieved)} if retrieved else {}),
-        lineage=_lineage(facts, lineage),
+        lineage=lineage,
     )
 
 
@@ -76,16 +73,3 @@ def _retrieval(facts: Mapping[str, Any]) -> str:
 
 def _shown(judged: Judged) -> Calibration:
     return Calibration(curve=judged.curve, error=judged.error)
-
-
-def _lineage(facts: Mapping[str, Any], lineage: Lineage) -> dict[str, str]:
-    rows = {
-        "Signature": facts["signature"],
-        "Checkpoint (SHA-256)": lineage.checkpoint_sha256 or "",
-        "Market fingerprint": lineage.market_fingerprint,
-        "Code (git commit)": facts["git_commit"] or "",
-        "Seed": str(facts["seed"]),
-        "Made": facts["started_at"],
-        "Versions": ", ".join(f"{name} {version}" for name, version in facts["packages"].items()),
-    }
-    return {label: value for label, value in rows.items() if value}

@@ -6,6 +6,7 @@ or a whole epoch. Checkpoints to resume from are therefore saved at three moment
 epoch, the end of training. The moment is noted in each checkpoint.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from micromega.errors import CheckpointError
 from micromega.runs.checkpoint import FOLDER, KEY
 
 BATCH, EPOCH, END = "batch", "epoch", "end"
@@ -84,7 +86,9 @@ class ExactResume(Callback):
         for part in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
             finished = part["processed"] if self._loaded["moment"] == EPOCH else part["ready"]
             part.update(ready=finished, started=finished, processed=finished, completed=finished)
-        if self._loaded["moment"] == END and self.own:
+        if not self.own:
+            _check_something_is_left(trainer, checkpoint)
+        elif self._loaded["moment"] == END:
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -93,7 +97,21 @@ class ExactResume(Callback):
         A model does that which asks how many steps there will be, for its learning rate's schedule; Lightning then
         forgets the loader's state, and an epoch broken off is taken from its first batch. Otherwise nothing is left to
         load here.
+
+        Raises:
+            CheckpointError: the checkpoint's one cycle of the learning rate is not as long as this training.
         """
+        for config in trainer.lr_scheduler_configs:
+            # A cycle comes with its length from a checkpoint; torch would fail where it ends, in the midst of training.
+            length = getattr(config.scheduler, "total_steps", None)
+            if length is not None and length != trainer.estimated_stepping_batches:
+                msg = (
+                    f"ckpt_path: the checkpoint's learning rate rises and falls once over {length} steps, and this "
+                    f"training has {trainer.estimated_stepping_batches}. A cycle that has begun cannot be stretched: "
+                    "set trainer.max_epochs and data.batch_size to those of that run to finish it, or train from the "
+                    "beginning, without ckpt_path."
+                )
+                raise CheckpointError(msg)
         trainer.fit_loop._load_combined_loader_states()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -118,6 +136,18 @@ class ExactResume(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Know that what is saved from now on is the end."""
         self._ended = True
+
+
+def _check_something_is_left(trainer: pl.Trainer, checkpoint: Mapping[str, Any]) -> None:
+    """Refuse another run's checkpoint that has all the epochs asked for: nothing would be trained, nor saved."""
+    done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"], trainer.max_epochs
+    if wanted is not None and 0 <= wanted <= done:
+        msg = (
+            f"ckpt_path: the checkpoint has been trained for {done} epochs, and trainer.max_epochs is {wanted}, so "
+            "nothing is left to train. Raise trainer.max_epochs (a one_cycle schedule cannot be stretched: train that "
+            "from the beginning, without ckpt_path), or give the checkpoint to evaluate.py."
+        )
+        raise CheckpointError(msg)
 
 
 def _keep_track_of_best(checkpoint: dict[str, Any], folder: Path | None) -> None:

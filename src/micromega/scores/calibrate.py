@@ -58,7 +58,7 @@ class Reliability:
         observed: (B,) share of positives.
         lower: (B,) lower end of the 95 % Wilson interval of the share.
         upper: (B,) upper end.
-        count: (B,) pairs in the bin.
+        count: (B,) pairs in the bin, or that those in it stand for.
     """
 
     predicted: FloatArray
@@ -68,16 +68,17 @@ class Reliability:
     count: npt.NDArray[np.int64]
 
 
-def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
+def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> Platt:
     """Fit Platt scaling on held-out pairs (Platt 1999, section 2.2, with his smoothed targets).
 
     The targets are (N₊ + 1)/(N₊ + 2) for positives and 1/(N₋ + 2) for negatives, which keeps the fit finite where the
     classes separate. The share of positives in these pairs becomes the base rate of the probabilities: give all pairs
-    of the held-out brands, not a balanced sample of them.
+    of the held-out brands, not a balanced sample of them, or a sample with weights.
 
     Args:
         logits: (N,) scores of pairs that the model was not trained on.
         labels: (N,) 1 for a positive pair, 0 for a negative.
+        weights: (N,) how many pairs each stands for; None: one.
 
     Returns:
         The calibration.
@@ -92,11 +93,13 @@ def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
         True
     """
     logit_N, label_N = checked_pairs(logits, labels, what="logits")
-    positives = int(label_N.sum())
-    negatives = label_N.size - positives
+    share_N = checked_weights(weights, label_N)
+    positives = float(share_N @ label_N)
+    negatives = float(share_N.sum()) - positives
+    share_N = share_N / share_N.sum()
     if positives == 0 or negatives == 0:
         raise ScoreError(
-            f"Calibration needs positive and negative held-out pairs; got {positives:,} and {negatives:,}. "
+            f"Calibration needs positive and negative held-out pairs; got {positives:,.0f} and {negatives:,.0f}. "
             "Hold out more brands."
         )
     centre, scale = float(logit_N.mean()), float(logit_N.std())
@@ -108,12 +111,12 @@ def fit_platt(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Platt:
 
     def loss(weight_2: FloatArray) -> tuple[float, FloatArray]:
         z_N = design_N2 @ weight_2
-        value = -np.mean(target_N * log_expit(z_N) + (1 - target_N) * log_expit(-z_N))
-        return float(value), design_N2.T @ (expit(z_N) - target_N) / target_N.size
+        value = -(target_N * log_expit(z_N) + (1 - target_N) * log_expit(-z_N)) @ share_N
+        return float(value), design_N2.T @ (share_N * (expit(z_N) - target_N))
 
     def hessian(weight_2: FloatArray) -> FloatArray:
-        share_N = expit(design_N2 @ weight_2)
-        return np.asarray(design_N2.T @ (design_N2 * (share_N * (1 - share_N))[:, None]) / target_N.size)
+        chance_N = expit(design_N2 @ weight_2)
+        return np.asarray(design_N2.T @ (design_N2 * (share_N * chance_N * (1 - chance_N))[:, None]))
 
     start = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
     fit = minimize(loss, start, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-10, "maxiter": 500})
@@ -153,7 +156,12 @@ def calibrate_affinity(table: pa.Table, calibration: Calibration) -> pa.Table:
 
 
 def reliability_curve(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, bins: int = 10, binning: Binning = "equal_mass"
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    bins: int = 10,
+    binning: Binning = "equal_mass",
+    weights: npt.ArrayLike | None = None,
 ) -> Reliability:
     """Share of positives against predicted probability.
 
@@ -165,6 +173,7 @@ def reliability_curve(
         labels: (N,) 0 or 1.
         bins: number of bins, at least 1.
         binning: how the bins are cut.
+        weights: (N,) how many pairs each stands for; None: one.
 
     Returns:
         Means, shares and counts for each bin that holds a pair.
@@ -174,25 +183,38 @@ def reliability_curve(
         raise ScoreError("Reliability: probabilities lie outside [0, 1]. Calibrate the scores first.")
     if bins < 1:
         raise ScoreError(f"Reliability: bins must be at least 1, got {bins}.")
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
-    edges = inner if binning == "equal_width" else np.quantile(probability_N, inner)
+    inner, weight_N = np.linspace(0, 1, bins + 1)[1:-1], checked_weights(weights, label_N)
+    if binning == "equal_width":
+        edges = inner
+    elif weights is None:
+        edges = np.quantile(probability_N, inner)
+    else:
+        edges = np.quantile(probability_N, inner, weights=weight_N, method="inverted_cdf")
     bin_N = np.searchsorted(edges, probability_N, side="left")
-    count = np.bincount(bin_N, minlength=bins)
-    held = count > 0
-    n = count[held].astype(np.float64)
-    observed = np.bincount(bin_N, weights=label_N, minlength=bins)[held] / n
-    middle, half = _wilson(observed, n)
+
+    def sums(values_N: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(bin_N, weights=values_N, minlength=bins)[held], dtype=np.float64)
+
+    held = np.bincount(bin_N, minlength=bins) > 0
+    mass = sums(weight_N)
+    observed = sums(weight_N * label_N) / mass
+    middle, half = _wilson(observed, mass**2 / sums(weight_N**2))  # as many equal weights would say as much (Kish)
     return Reliability(
-        predicted=np.bincount(bin_N, weights=probability_N, minlength=bins)[held] / n,
+        predicted=sums(weight_N * probability_N) / mass,
         observed=observed,
         lower=np.clip(middle - half, 0, 1),
         upper=np.clip(middle + half, 0, 1),
-        count=count[held],
+        count=np.rint(mass).astype(np.int64),
     )
 
 
 def expected_calibration_error(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, bins: int = 10, binning: Binning = "equal_mass"
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    bins: int = 10,
+    binning: Binning = "equal_mass",
+    weights: npt.ArrayLike | None = None,
 ) -> float:
     """Mean distance of predicted and observed probability, weighted by bin size (Guo et al. 2017, eq. 3).
 
@@ -201,6 +223,7 @@ def expected_calibration_error(
         labels: (N,) 0 or 1.
         bins: number of bins.
         binning: how the bins are cut; see `reliability_curve`.
+        weights: (N,) how many pairs each stands for; None: one.
 
     Returns:
         The error, in [0, 1]; 0 is best.
@@ -209,7 +232,7 @@ def expected_calibration_error(
         >>> expected_calibration_error([0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0])
         0.0
     """
-    curve = reliability_curve(probabilities, labels, bins=bins, binning=binning)
+    curve = reliability_curve(probabilities, labels, bins=bins, binning=binning, weights=weights)
     return float(np.sum(curve.count * np.abs(curve.predicted - curve.observed)) / curve.count.sum())
 
 
@@ -247,3 +270,15 @@ def checked_pairs(values: npt.ArrayLike, labels: npt.ArrayLike, *, what: str) ->
     if not np.isin(label_N, (0.0, 1.0)).all():
         raise ScoreError("Calibration: labels must be 0 or 1.")
     return value_N, label_N
+
+
+def checked_weights(weights: npt.ArrayLike | None, label_N: FloatArray) -> FloatArray:
+    """Weights of pairs, (N,); ones for None.
+
+    Raises:
+        ScoreError: lengths differ, or a weight is not finite and above 0.
+    """
+    weight_N = np.ones(label_N.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight_N.shape != label_N.shape or not (np.isfinite(weight_N) & (weight_N > 0)).all():
+        raise ScoreError(f"Calibration: weights must be {label_N.size:,} finite numbers above 0.")
+    return weight_N

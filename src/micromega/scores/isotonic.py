@@ -8,7 +8,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from micromega.errors import ScoreError
-from micromega.scores.calibrate import FloatArray, checked_pairs
+from micromega.scores.calibrate import FloatArray, checked_pairs, checked_weights
 
 LARGEST = 36.0
 """Bound of log-odds: nearer to 0 or 1 a probability would round to it."""
@@ -55,17 +55,18 @@ class Isotonic:
         return (self(x + std) - self(x - std)) / 2
 
 
-def fit_isotonic(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Isotonic:
+def fit_isotonic(logits: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> Isotonic:
     """Fit isotonic regression on held-out pairs, smoothed (Zadrozny & Elkan 2002; smoothing after Jiang et al. 2011).
 
     Two made-up pairs, a positive with the lowest logit and a negative with the highest, keep the ends off 0 and 1:
     above the last negative, n positives give n / (n + 1). The regression's steps become a line through their middles
     (mean logit, log-odds of the share), so that no order is lost within a step. As with `fit_platt`, give all pairs of
-    the held-out brands.
+    the held-out brands, or a sample with weights.
 
     Args:
         logits: (N,) scores of pairs that the model was not trained on.
         labels: (N,) 1 for a positive pair, 0 for a negative.
+        weights: (N,) how many pairs each stands for; None: one.
 
     Returns:
         The calibration.
@@ -86,9 +87,10 @@ def fit_isotonic(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Isotonic:
             f"Calibration needs positive and negative held-out pairs; got {positives:,} and "
             f"{label_N.size - positives:,}. Hold out more brands."
         )
-    at_G, group_N, pairs_G = np.unique(logit_N, return_inverse=True, return_counts=True)
-    positive_G = np.bincount(group_N, weights=label_N)
-    weight_G = pairs_G.astype(np.float64)
+    share_N = checked_weights(weights, label_N)
+    at_G, group_N = np.unique(logit_N, return_inverse=True)
+    positive_G, pairs_G = (np.bincount(group_N, weights=values) for values in (label_N * share_N, share_N))
+    weight_G = pairs_G.copy()
     positive_G[0] += 1
     np.add.at(weight_G, [0, -1], 1)
     share_G = isotonic_regression(positive_G / weight_G, weights=weight_G).x

@@ -1,5 +1,6 @@
 """What the card says of the models holds: names exist, and the ranker does run where the card says so."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tiny_market import tiny_tables, with_column, write_tiny
@@ -149,6 +150,69 @@ def test_the_ranker_runs_exactly_where_the_card_says_so(name, changes, simulated
     if found is not None:
         brands, creators, pairs = len(found.brand_ids) - found.cold, len(found.creator_ids), len(found.pair_brand)
         assert said.words == f"{brands:,} brands, {creators:,} candidates, {pairs:,} pairs"
+
+
+def of_arrays(folder, **arrays):
+    """Four brands and eight creators without posts: b0 to b2 have four partners, b3 two; ids of each array."""
+    from micromega.market.write import MarketWriter
+
+    ids = [*(f"b{n}" for n in range(4)), *(f"c{n}" for n in range(8))]
+    pairs = [(f"b{n}", f"c{c}") for n in range(4) for c in range(n, n + (4 if n < 3 else 2))]
+    with MarketWriter(folder, name="arrays", currency="USD", source="made up", notes=[]) as writer:
+        kinds = ["brand" if i.startswith("b") else "creator" for i in ids]
+        writer.append("accounts", pa.table({"account_id": ids, "kind": kinds}))
+        writer.append("mentions", pa.table({"brand_id": [b for b, _ in pairs], "creator_id": [c for _, c in pairs],
+                                            "posts": [1] * len(pairs)}))  # fmt: skip
+        for name, (key, inside) in arrays.items():
+            with writer.array(name, key=key, shape=(2,), dtype="float32", source="made up") as array:
+                array.append(pa.array(inside), np.ones((len(inside), 2), np.float32))
+    return writer.market
+
+
+ALL_IDS = [*(f"b{n}" for n in range(4)), *(f"c{n}" for n in range(8))]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "chosen"),
+    [
+        ({"topics": ("account_id", ALL_IDS), "topics_test": ("account_id", ALL_IDS[4:6])}, ["topics"]),
+        ({"topics": ("account_id", ALL_IDS), "tags": ("account_id", ALL_IDS[:-2])}, ["tags", "topics"]),
+        ({"topics": ("account_id", ALL_IDS), "logos": ("account_id", ALL_IDS[:4])}, ["topics"]),
+        ({"topics": ("account_id", ALL_IDS[1:])}, None),  # two brands are left
+        ({"topics": ("account_id", ALL_IDS[:7])}, None),  # three creators
+        ({"logos": ("account_id", ALL_IDS[:4])}, None),
+        ({}, None),
+    ],
+)
+def test_the_ranker_runs_without_posts_exactly_where_the_card_says_so(arrays, chosen, tmp_path):
+    market = of_arrays(tmp_path / "m", **arrays)
+    said = card(market, "mir")
+    assert (said.status == "no") == (chosen is None), said
+    try:
+        names = chosen or [name for name in arrays if name != "topics_test"] or ["topics"]
+        found = build_accounts(market, MIRDataConfig(modalities=tuple(names)))
+    except DataError:
+        found = None
+    assert (found is None) == (chosen is None)
+    if found is not None:
+        assert f"'data.modalities=[{','.join(chosen)}]'" in said.advice
+        brands, creators, pairs = len(found.brand_ids) - found.cold, len(found.creator_ids), len(found.pair_brand)
+        assert said.words == f"{brands:,} brands, {creators:,} candidates, {pairs:,} pairs"
+        assert "captions; likes; posts that name the brand" in [lack.what for lack in said.wishes]
+    elif not arrays:
+        assert "captions; likes; posts that name the brand" in [lack.what for lack in said.lacks]
+
+
+@pytest.mark.realdata
+def test_the_ranker_runs_on_the_papers_own_accounts(public_data, tmp_path):
+    from micromega.market.importers.mir_features_2019 import import_folder
+
+    market = import_folder(public_data / "mir-instagram-2019-features", tmp_path / "m")
+    said = card(market, "mir")
+    assert said.status == "ready"
+    assert "[hashtags,topics]" in said.advice
+    found = build_accounts(market, MIRDataConfig(modalities=("hashtags", "topics")))
+    assert said.words.startswith(f"{len(found.brand_ids) - found.cold} brands, {len(found.creator_ids):,} candidates")
 
 
 def test_deep_iv_counts_posts_with_everything_known(tmp_path):

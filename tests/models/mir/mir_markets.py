@@ -2,7 +2,10 @@
 
 import datetime as dt
 
+import numpy as np
 import pyarrow as pa
+
+from micromega.market.arrays import FeatureArray
 
 
 class HandMadeMarket:
@@ -68,3 +71,33 @@ def hand_made(posts, followers=None, categories=None):
             ),
         }
     )
+
+
+class WithoutPosts:
+    """Accounts known by one feature array alone: no posts, categories or followers; vectors lie around centres."""
+
+    path, fingerprint, name, currency, feature_names = "hand-made", "0" * 64, "hand-made", "USD", ("topics",)
+
+    def __init__(self, brands, creators, centres=8, dimension=6):
+        rng = np.random.default_rng(0)
+        ids = [f"b{n:05}" for n in range(brands)] + [f"c{n:05}" for n in range(creators)]
+        side = np.repeat(["brand", "creator"], [brands, creators])
+        unknown = {
+            name: pa.nulls(len(ids), kind) for name, kind in (("category", pa.string()), ("followers", pa.int64()))
+        }
+        pairs = [(b, c) for b in range(brands) for c in rng.choice(creators, 4, replace=False)]
+        self.tables = {
+            "accounts": pa.table({"account_id": ids, "kind": side, "name": ids, **unknown}),
+            "mentions": pa.table(
+                {"brand_id": [ids[b] for b, _ in pairs], "creator_id": [ids[brands + c] for _, c in pairs]}
+            ),
+        }
+        values = rng.normal(size=(centres, dimension))[rng.integers(0, centres, len(ids))]
+        values = (values + 0.3 * rng.normal(size=values.shape)).astype(np.float32)
+        self.array = FeatureArray(name="topics", key="account_id", ids=pa.array(ids), values=values, offsets=None)
+
+    def table(self, name, **_):
+        return self.tables[name]
+
+    def features(self, name):
+        return self.array

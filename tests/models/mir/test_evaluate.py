@@ -3,13 +3,12 @@
 import dataclasses
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from mir_markets import WithoutPosts
 from scipy.stats import rankdata
 
 from micromega.errors import ConfigError, DataError
 from micromega.market import simulate
-from micromega.market.arrays import FeatureArray
 from micromega.models.evaluation import BrandMetrics
 from micromega.models.mir import metrics
 from micromega.models.mir.baselines import popularity_scores
@@ -213,53 +212,16 @@ def test_a_market_without_cold_brands_says_so(market):
         evaluate(config, checkpoint=checkpoint, data=data, seed=0)
 
 
-def test_embeddings_are_of_the_exported_brands_and_score_by_inner_product(data, checkpoint):
-    found = evaluate(QUICK, checkpoint=checkpoint, data=data, seed=0, embed=True)
-    vectors = found.embeddings
-    assert vectors.brand_ids.tolist() == found.exported.brand_ids.tolist()
-    # Brands known by their own posts have one view, so that nothing is left out of the scores.
-    np.testing.assert_allclose(vectors.brands @ vectors.creators.T, found.exported.scores, rtol=1e-3, atol=1e-5)
-
-
 def test_a_model_without_embeddings_cannot_be_retrieved_from(data, checkpoint):
     class PlainModule:
         pass
 
     with pytest.raises(ConfigError, match="retrieve: Plain scores pairs and has no embeddings"):
-        evaluate(QUICK, checkpoint=checkpoint, data=data, seed=0, model=PlainModule, embed=True)
-
-
-class WithoutPosts:
-    """Accounts known by one feature array alone: no posts, categories or followers."""
-
-    path, fingerprint, name, currency, feature_names = "hand-made", "0" * 64, "hand-made", "USD", ("topics",)
-
-    def __init__(self, brands=12, creators=40):
-        rng = np.random.default_rng(0)
-        ids = [f"b{n:02}" for n in range(brands)] + [f"c{n:02}" for n in range(creators)]
-        side = np.repeat(["brand", "creator"], [brands, creators])
-        unknown = {
-            name: pa.nulls(len(ids), kind) for name, kind in (("category", pa.string()), ("followers", pa.int64()))
-        }
-        pairs = [(b, c) for b in range(brands) for c in rng.choice(creators, 4, replace=False)]
-        self.tables = {
-            "accounts": pa.table({"account_id": ids, "kind": side, "name": ids, **unknown}),
-            "mentions": pa.table(
-                {"brand_id": [ids[b] for b, _ in pairs], "creator_id": [f"c{c:02}" for _, c in pairs]}
-            ),
-        }
-        values = rng.normal(size=(len(ids), 6)).astype(np.float32)
-        self.array = FeatureArray(name="topics", key="account_id", ids=pa.array(ids), values=values, offsets=None)
-
-    def table(self, name, **_):
-        return self.tables[name]
-
-    def features(self, name):
-        return self.array
+        evaluate(QUICK, checkpoint=checkpoint, data=data, seed=0, model=PlainModule, retrieve="exact")
 
 
 def test_a_market_without_posts_is_judged_without_what_needs_them():
-    data = MIRData(MIRDataConfig(modalities=("topics",), min_positives=2), WithoutPosts())
+    data = MIRData(MIRDataConfig(modalities=("topics",), min_positives=2), WithoutPosts(brands=12, creators=40))
     data.setup("test")
     module = MIRModule(MIRModelConfig(modalities=("topics",)), data.spec)
     module.attach(data)

@@ -110,6 +110,12 @@ def test_a_loss_and_rows_that_do_not_go_together_are_refused(data, small_market)
         module_of(lists, loss="softmax").training_step(next(iter(lists.train_dataloader())), 0)
 
 
+def test_a_hidden_size_of_no_modality_is_refused_and_of_one_left_out_is_not(data):
+    with pytest.raises(ConfigError, match=r"model\.hidden_sizes names txt; modalities are text, account"):
+        module_of(data, hidden_sizes={"text": 4, "txt": 4})
+    module_of(data, modalities=("account",), hidden_sizes={"text": 4})
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -60,6 +60,13 @@ def test_a_biography_is_the_mean_of_its_words_vectors_without_names():
     assert not any(found[account][3:].any() for account in ("b1", "c0", "c2"))
 
 
+def test_hashtags_of_brands_in_biographies_are_no_words():
+    tagged, plain = (
+        profile_of(market_of(biographies={"c1": text, "b0": "a"}))["c1"] for text in ("bread #b0 #B_1", "bread")
+    )
+    np.testing.assert_array_equal(tagged, plain)
+
+
 def test_every_view_of_an_account_has_its_accounts_row():
     market = market_of()
     settings = {"brand_posts": "mentions", "min_positives": 2, "min_posts": 1, "list_length": 2}
@@ -98,10 +105,47 @@ def test_categories_that_importers_take_from_mentions_do_not_give_the_answer_awa
     kinds = market.tables["accounts"].select(["account_id", "category"]).to_pylist()
     assert {row["account_id"]: row["category"] for row in kinds}["c0"] == "shoes"
     found = profile_of(market)
-    assert "100 % of the creators have the category of the brands that they mention most" in caplog.text
+    assert "100 % of the creators with a category have that of the brands that they mention most" in caplog.text
     assert not any(found[f"c{n}"][:2].any() for n in range(6))
     assert found["b0"][:2].sum() == found["b1"][:2].sum() == 1
     np.testing.assert_allclose(found["c3"][2:], profile_of(market_of())["c3"][3:], err_msg="biographies stay")
+
+
+OWN = {"c6": "travel", "c7": "food", "c8": "shoes", "c9": "travel"}
+WITH_OTHERS = POSTS + [(f"c{n}", "words", []) for n in range(6, 14) for _ in range(2)]
+
+
+def creators_categories(found):
+    """Categories of creators that can be read from their features; there are four numbers or fewer."""
+    return {name for name, row in found.items() if name.startswith("c") and row[:3].any()}
+
+
+def test_so_they_do_where_only_some_creators_have_one(caplog):
+    market = derived(market_of(categories={name: CATEGORIES[name] for name in ("b0", "b1")}, biographies={}))
+    known = market.tables["accounts"]["category"].to_pylist()
+    assert 0 < len([1 for category in known if category is None]) < 6
+    assert not creators_categories(profile_of(market, hashed=0))
+    assert "100 % of the creators with a category" in caplog.text
+
+
+def test_categories_of_their_own_beside_filled_in_ones_do_not_hide_these(caplog):
+    """c0 to c2 have other categories than their brands, c3 to c5 are given theirs, four in eight others have none."""
+    categories = CATEGORIES | OWN | {"b2": "travel", "c2": "shoes", "c4": None, "c5": None}
+    market = derived(market_of(WITH_OTHERS, categories, biographies={}))
+    by_id = {row["account_id"]: row["category"] for row in market.tables["accounts"].to_pylist()}
+    assert [by_id[f"c{n}"] for n in range(3, 6)] == ["food", "travel", "travel"]
+    found = profile_of(market, hashed=0)
+    assert "every creator who mentions a brand has a category, 50 % of the others have none" in caplog.text
+    assert not creators_categories(found)
+    assert found["b0"].sum() == found["b1"].sum() == 1
+
+
+@pytest.mark.parametrize("missing", [("c3", "c10", "c11"), ()])
+def test_categories_that_are_missing_among_partners_too_or_nowhere_are_nobodys_filling(missing, caplog):
+    own = {f"c{n}": ("travel", "food", "shoes")[n % 3] for n in range(14) if f"c{n}" not in missing}
+    market = market_of(WITH_OTHERS, {"b0": "shoes", "b1": "food", "b2": "travel"} | own, biographies={})
+    assert creators_categories(profile_of(market, hashed=0)) == set(own)
+    assert not caplog.text
 
 
 def test_the_features_of_an_account_do_not_depend_on_who_mentions_whom_where_categories_are_derived():

@@ -3,11 +3,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from micromega.errors import DataError
 from micromega.market.write import MarketWriter
-from micromega.models.mir.config import MIRDataConfig
+from micromega.models.mir.config import MIRDataConfig, MIREvaluationConfig, MIRModelConfig
 from micromega.models.mir.data import MIRData
+from micromega.models.mir.evaluate import evaluate
+from micromega.models.mir.module import MIRModule
 
 BRANDS, CREATORS = 12, 40
 CONFIG = MIRDataConfig(modalities=("topics",), published_split=True, min_positives=1, scaling="power", list_length=2)
@@ -71,6 +74,49 @@ def test_creators_are_judged_by_the_values_of_the_test_list(tmp_path):
     )
     np.testing.assert_array_equal(data.held_out_features["topics"][views[3:]], data.features["topics"][views[3:]])
     np.testing.assert_array_equal(data.spec.mean["topics"], 0)
+
+
+def trained(data):
+    torch.manual_seed(0)
+    module = MIRModule(MIRModelConfig(modalities=("topics",)), data.spec).eval()
+    module.attach(data)
+    checkpoint = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams)}
+    module.on_save_checkpoint(checkpoint)
+    return module, checkpoint
+
+
+def test_all_brands_are_exported_by_the_values_of_their_own_part(tmp_path):
+    market, _ = market_of(tmp_path / "market", published())
+    data = data_of(market)
+    module, checkpoint = trained(data)
+    config = MIREvaluationConfig(brands="all", uncertainty_samples=0, bootstrap_samples=0)
+    found = evaluate(config, checkpoint=checkpoint, data=data, seed=0)
+    every = torch.arange(BRANDS)
+    in_training = module.score(every).numpy()
+    module.attach(data, held_out=True)
+    in_judging = module.score(every).numpy()
+    test = np.isin(np.arange(BRANDS), data.splits["test"])
+    assert found.exported.brand_ids.tolist() == data.accounts.brand_ids.tolist()
+    np.testing.assert_allclose(found.exported.scores, np.where(test[:, None], in_judging, in_training), rtol=1e-6)
+    assert (in_judging[:, :3] != in_training[:, :3]).all()
+
+
+def test_the_tables_script_judges_similarity_as_evaluation_does(tmp_path, repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / "scripts"))
+    import mir_tables
+
+    market, _ = market_of(tmp_path / "market", published())
+    data = data_of(market)
+    _, checkpoint = trained(data)
+    config = MIREvaluationConfig(uncertainty_samples=0, bootstrap_samples=0)
+    expected = evaluate(config, checkpoint=checkpoint, data=data, seed=0).by_brand.methods["SBR"]
+    found = mir_tables.by_brand(mir_tables.untrained(data, 0)["SBR"], data)
+    for name in ("auc", "recall_at_10", "first_rank"):
+        np.testing.assert_allclose(found[name], expected[name])
+    np.testing.assert_array_equal(
+        mir_tables.judged(data)[data.accounts.creator_view[:3]],
+        data.held_out_features["topics"][data.accounts.creator_view[:3]],
+    )
 
 
 def test_a_brand_that_is_in_no_published_part_is_named(tmp_path):

@@ -171,6 +171,17 @@ def test_settings_that_cannot_be(config, words):
         build(config)
 
 
+def test_a_shortlist_is_enough_but_for_creators_without_a_score():
+    """Tables of `retrieve=` hold ranks 1 … k of each brand."""
+    listed = SCORES.filter(pc.less_equal(SCORES["rank"], 2))
+    assert build(scores=listed).creator_id.tolist() == ["cy"]  # dee has no posts
+    words = (
+        "must_include: bob cannot be planned, as the score table has 2 creators for this brand.*evaluation.shortlist"
+    )
+    with pytest.raises(ConfigError, match=words):
+        build({"must_include": ["bob"]}, scores=listed)
+
+
 def test_unknown_brand():
     with pytest.raises(ConfigError, match=r'problem.brand: no scores for "nikee"\. Known: nike'):
         build(brand_id="nikee")

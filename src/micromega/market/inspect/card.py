@@ -224,10 +224,13 @@ def _model_card(market: Market) -> Iterator[ModelCard]:
     for model in MODELS:
         lacks = lacking(model.needs, parts)
         wishes = lacking(model.helps, parts)
-        if lacks:
+        otherwise = bool(lacks and model.otherwise) and not lacking(model.otherwise, parts)
+        if lacks and not otherwise:
             yield model_card(model, status="no", lacks=lacks)
             continue
-        use = usable(model.name, market)
+        if otherwise:
+            wishes = lacks
+        use = usable(model.name, market, otherwise=otherwise)
         yield model_card(
             model,
             status="no" if use.stop else "weak" if use.warning else "ready",

@@ -48,17 +48,18 @@ class Usable:
     advice: str = ""
 
 
-def usable(name: str, market: Market) -> Usable:
+def usable(name: str, market: Market, *, otherwise: bool = False) -> Usable:
     """Count what a model can use; everything that it needs is there.
 
     Args:
         name: of the model.
         market: the market.
+        otherwise: it makes do with `ModelNeeds.otherwise`.
 
     Returns:
         The count in words, and what stands against it.
     """
-    return _COUNTS[name](market)
+    return (_OTHERWISE if otherwise else _COUNTS)[name](market)
 
 
 def too_few(name: str, rows: Mapping[str, int]) -> str:
@@ -90,11 +91,7 @@ def _mir(market: Market) -> Usable:
     about[brand_mentions(tables)[0]] = True
     history = np.bincount(author[~about & ~is_brand[author]], minlength=accounts.num_rows)
     candidates = accounts["account_id"].filter(pa.array(~is_brand & (history >= LEAST_POSTS))).combine_chunks()
-    pairs = tables["mentions"].filter(pc.is_in(tables["mentions"]["creator_id"], value_set=candidates))
-    served = pc.value_counts(pairs["brand_id"])
-    kept = served.field("values").filter(pc.greater_equal(served.field("counts"), LEAST_PARTNERS))
-    held = int(pc.sum(pc.is_in(pairs["brand_id"], value_set=kept)).as_py() or 0)
-    words = f"{_count(len(kept), 'brand')}, {_count(len(candidates), 'candidate')}, {_count(held, 'pair')}"
+    kept, words = _pairs_left(tables["mentions"], candidates)
     if len(kept) < LEAST_BRANDS or len(candidates) < LEAST_CREATORS:
         return Usable(
             words=words,
@@ -106,6 +103,42 @@ def _mir(market: Market) -> Usable:
         return Usable(words=words, stop=f"{_count(lost, 'pair')} of mentions without a post: see what is suspicious.")
     silent = int((~mask_of(pc.is_in(kept, value_set=pc.unique(posts["account_id"])))).sum())
     advice = f"{_count(silent, 'brand')} without own posts: set data.brand_posts=mentions." if silent else ""
+    return Usable(words=words, warning=_few("mir", len(kept), "brands"), advice=advice)
+
+
+def _pairs_left(mentions: pa.Table, candidates: pa.Array) -> tuple[pa.Array, str]:
+    """Brands that enough candidates work for, and how much is left, in words."""
+    pairs = mentions.filter(pc.is_in(mentions["creator_id"], value_set=candidates))
+    served = pc.value_counts(pairs["brand_id"])
+    kept = served.field("values").filter(pc.greater_equal(served.field("counts"), LEAST_PARTNERS))
+    held = int(pc.sum(pc.is_in(pairs["brand_id"], value_set=kept)).as_py() or 0)
+    return kept, f"{_count(len(kept), 'brand')}, {_count(len(candidates), 'candidate')}, {_count(held, 'pair')}"
+
+
+def _mir_of_arrays(market: Market) -> Usable:
+    """The ranker where accounts are known by feature arrays alone: those that hold brands and creators."""
+    accounts = market.tables["accounts"]
+    is_brand, known, names = mask_of(pc.equal(accounts["kind"], "brand")), np.ones(accounts.num_rows, dtype=bool), []
+    for name in market.feature_names:
+        array = market.features(name)
+        if array.key == "account_id" and not name.endswith("_test"):  # those stand in for others in judging
+            inside = array.rows_of(accounts["account_id"]) >= 0
+            if inside[is_brand].any() and inside[~is_brand].any():
+                names.append(name)
+                known &= inside
+    known &= bool(names)
+    ids = accounts["account_id"].combine_chunks()
+    candidates, brands = ids.filter(pa.array(known & ~is_brand)), ids.filter(pa.array(known & is_brand))
+    mentions = market.tables["mentions"]
+    kept, words = _pairs_left(mentions.filter(pc.is_in(mentions["brand_id"], value_set=brands)), candidates)
+    if len(kept) < LEAST_BRANDS or len(candidates) < LEAST_CREATORS:
+        return Usable(
+            words=words,
+            stop=f"Training needs {LEAST_BRANDS} brands with {LEAST_PARTNERS} creators each and {LEAST_CREATORS} "
+            "creators, all of them in the same feature arrays. Add posts or features, or lower data.min_positives.",
+        )
+    chosen = ",".join(names)
+    advice = f"By features of accounts: set 'data.modalities=[{chosen}]' 'model.modalities=[{chosen}]'."
     return Usable(words=words, warning=_few("mir", len(kept), "brands"), advice=advice)
 
 
@@ -243,3 +276,4 @@ _COUNTS: Mapping[str, Callable[[Market], Usable]] = {
     "mir": _mir, "vsvae": _vsvae, "deepiv": _deepiv, "effectiveness": _effectiveness, "growth": _growth,
     "diffusion": _diffusion, "matching": _matching, "cascade": _cascade, "campaign": _campaign,
 }  # fmt: skip
+_OTHERWISE: Mapping[str, Callable[[Market], Usable]] = {"mir": _mir_of_arrays}

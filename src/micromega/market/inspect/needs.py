@@ -1,7 +1,7 @@
 """Which model needs which tables and columns, and what helps it. The one list that card, docs and tests read.
 
-A part of a market is written "posts" (the table), "posts.likes" (a column that holds something) or "features/audio" (a
-feature array).
+A part of a market is written "posts" (the table), "posts.likes" (a column that holds something), "features/audio" (a
+feature array) or "features/account_id" (any array with a row per account).
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,6 +38,7 @@ class ModelNeeds:
         gives: what one gets from it.
         needs: all of them are needed.
         helps: none is needed.
+        otherwise: all of them do instead of `needs`.
         coming: it is not in this version, which tells only whether the data suffice.
     """
 
@@ -46,6 +47,7 @@ class ModelNeeds:
     gives: str
     needs: tuple[Need, ...]
     helps: tuple[Need, ...] = ()
+    otherwise: tuple[Need, ...] = ()
     coming: bool = False
 
 
@@ -81,6 +83,13 @@ MODELS: tuple[ModelNeeds, ...] = (
             _need("categories of brands, for cAUC", "accounts.category"),
             _need("times of posts, to take the latest", "posts.posted_at"),
             _need("pictures", "features/image_frames", "features/image_objects", remedy=EXTRACT),
+        ),
+        otherwise=(
+            _PAIRS,
+            _need(
+                "feature arrays of the accounts", "features/account_id",
+                remedy="Give the market a feature array with a row per account, brands and creators (docs/market.md).",
+            ),
         ),
     ),
     ModelNeeds(
@@ -177,6 +186,8 @@ MODELS: tuple[ModelNeeds, ...] = (
 def parts_of(market: Market) -> frozenset[str]:
     """All parts that a market holds."""
     found = {f"features/{name}" for name in market.feature_names}
+    if any(market.features(name).key == "account_id" for name in market.feature_names):
+        found.add("features/account_id")
     for name, table in market.tables.items():
         found.add(name)
         for column in table.column_names:

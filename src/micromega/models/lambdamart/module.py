@@ -19,7 +19,7 @@ from micromega.models.lambdamart.trees import Table, Trees, grow, read_trees
 from micromega.models.mir.data import FeatureSpec, MIRData
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.module import VALIDATED_RECALL
-from micromega.models.mir.origin import ORIGIN, check_arrays, origin_of
+from micromega.models.mir.origin import ORIGIN, check_arrays, check_features, origin_of
 
 _PAIRS = 1 << 16
 """Pairs described at a time."""
@@ -56,6 +56,7 @@ class LambdaMARTModule(pl.LightningModule):
         self.steps = nn.Parameter(torch.zeros(()))
         self._booster: Trees | None = None
         self._views: dict[str, Views] | None = None
+        self._trained_on: Mapping[str, Any] = {}
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "LambdaMARTModule":
@@ -77,6 +78,7 @@ class LambdaMARTModule(pl.LightningModule):
         )
         module = cls(config, spec)
         module.load_state_dict(weights)
+        module._trained_on = checkpoint.get(ORIGIN, {})
         return module.eval()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -94,23 +96,28 @@ class LambdaMARTModule(pl.LightningModule):
         Args:
             data: a set-up datamodule.
             held_out: take the features of judging, which differ from those of training on some published splits.
+
+        Raises:
+            CheckpointError: the restored trees were grown on features that were made otherwise.
         """
         assert data.accounts is not None
+        self._origin = origin_of(data)
+        check_features(self._trained_on, self._origin)
         accounts, features = data.accounts, data.held_out_features if held_out else data.features
         self._accounts, self._splits, self._among = accounts, data.splits, data.config.candidates
         for name in self.modalities:
             self.register_buffer(f"features_{name}", features[name].to(self.device), persistent=False)
         self._views = None
         self._labels, self._same_category = accounts.labels(), accounts.same_category()
-        self._origin = origin_of(data)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the trees have seen, so that no brand of theirs is taken for a held-out one."""
         checkpoint[ORIGIN] = self._origin
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with trees that were grown on other arrays of the same market."""
+        """Refuse to go on with trees that were grown on other features."""
         check_arrays(checkpoint.get(ORIGIN, {}), self._origin)
+        check_features(checkpoint.get(ORIGIN, {}), self._origin)
 
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""

@@ -56,10 +56,20 @@ class Accounts:
         """Number of views that stand for brands; those of creators come after them."""
         return int(self.members.shape[0]) - len(self.creator_ids)
 
-    def labels(self) -> NDArray[np.bool_]:
-        """(B, M) whether the pair is positive."""
-        found = np.zeros((len(self.brand_ids), len(self.creator_ids)), dtype=bool)
-        found[self.pair_brand, self.pair_creator] = True
+    def labels(self, brands: Ints | None = None, creators: Ints | None = None) -> NDArray[np.bool_]:
+        """Whether pairs are positive.
+
+        Args:
+            brands: (n,) rows of different brands; None: all.
+            creators: (m,) rows of candidates, ascending; None: all.
+
+        Returns:
+            (n, m).
+        """
+        row, columns = self._row_of(brands), self._all_or(creators)
+        found = np.zeros((len(self.brand_ids) if brands is None else len(brands), len(columns)), dtype=bool)
+        pairs, column = _within(columns, self.pair_creator, row[self.pair_brand] >= 0)
+        found[row[self.pair_brand[pairs]], column] = True
         return found
 
     def candidates(self, brands: Ints, among: str) -> NDArray[np.bool_]:
@@ -68,15 +78,16 @@ class Accounts:
         found[self.pair_creator[np.isin(self.pair_brand, brands)]] = True
         return found
 
-    def same_category(self) -> NDArray[np.bool_]:
-        """(B, M) whether the creator works with a brand of this brand's category (what cAUC compares with)."""
+    def same_category(self, brands: Ints | None = None, creators: Ints | None = None) -> NDArray[np.bool_]:
+        """Whether creators work with a brand of a brand's category (what cAUC compares with); see `labels`."""
         categories, code = np.unique(self.brand_categories, return_inverse=True)
         works_for = np.zeros((len(self.creator_ids), len(categories)), dtype=bool)
         works_for[self.pair_creator, code[self.pair_brand]] = True
-        known: NDArray[np.bool_] = (categories != "")[code][:, None] & works_for.T[code]
+        mine = code if brands is None else code[brands]
+        known: NDArray[np.bool_] = (categories != "")[mine][:, None] & works_for[self._all_or(creators)].T[mine]
         return known
 
-    def shown_views(self, brands: Ints) -> tuple[Ints, Ints]:
+    def shown_views(self, brands: Ints, creators: Ints | None = None) -> tuple[Ints, Ints]:
         """Choose the view of a brand that each candidate is compared with.
 
         A partner is shown the view that leaves out its posts; anybody else one of those views, in turn, so that neither
@@ -84,20 +95,40 @@ class Accounts:
 
         Args:
             brands: (n,) rows of different brands.
+            creators: (m,) rows of candidates, ascending; None: all. Each is shown the same view whoever else is asked.
 
         Returns:
-            (k,) views, and (n, M) which of them is shown to each candidate.
+            (k,) views, the same for any creators, and (n, m) which of them is shown to each candidate.
         """
-        row = np.full(len(self.brand_ids), -1)
-        row[brands] = np.arange(len(brands))
+        row, columns = self._row_of(brands), self._all_or(creators)
         mine = np.flatnonzero(row[self.pair_brand] >= 0)
         mine = mine[np.argsort(row[self.pair_brand[mine]], kind="stable")]
-        pair_row = row[self.pair_brand[mine]]
-        counts = np.bincount(pair_row, minlength=len(brands))
+        counts = np.bincount(row[self.pair_brand[mine]], minlength=len(brands))
         alone = np.flatnonzero(counts == 0)
         views = np.concatenate([self.pair_view[mine], brands[alone]])
         first, counts = np.cumsum(counts) - counts, np.maximum(counts, 1)
         first[alone] = len(mine) + np.arange(len(alone))
-        shown = first[:, None] + np.arange(len(self.creator_ids)) % counts[:, None]
-        shown[pair_row, self.pair_creator[mine]] = np.arange(len(mine))
+        shown = first[:, None] + columns % counts[:, None]
+        place, column = _within(columns, self.pair_creator[mine])
+        shown[row[self.pair_brand[mine[place]]], column] = place
         return views, shown
+
+    def _all_or(self, creators: Ints | None) -> Ints:
+        return np.arange(len(self.creator_ids)) if creators is None else creators
+
+    def _row_of(self, brands: Ints | None) -> Ints:
+        """(B,) place of each brand among some, -1 for the others."""
+        if brands is None:
+            return np.arange(len(self.brand_ids))
+        row = np.full(len(self.brand_ids), -1)
+        row[brands] = np.arange(len(brands))
+        return row
+
+
+def _within(columns: Ints, creators: Ints, wanted: NDArray[np.bool_] | None = None) -> tuple[Ints, Ints]:
+    """Of creators (E,), the places of those that are wanted and in ascending `columns` (m,), and where they are."""
+    column = np.searchsorted(columns, creators)
+    found = column < len(columns)
+    found[found] = columns[column[found]] == creators[found]
+    places = np.flatnonzero(found if wanted is None else found & wanted)
+    return places, column[places]

@@ -1,23 +1,36 @@
 """What any ranker must beat: chance, fame, and content similarity without learning (Gan et al. 2019, section 5.2)."""
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.models.mir.accounts import Accounts
+from micromega.models.mir.accounts import Accounts, Ints
 
 
-def random_scores(brands: int, creators: int, seed: int) -> NDArray[np.float64]:
+class Features(Protocol):
+    """An array, or what makes its rows when they are asked for."""
+
+    def __getitem__(self, rows: Ints, /) -> NDArray[np.float32]:
+        """(n, d) some rows."""
+
+
+def random_scores(brands: int, creators: int, seed: int, shown: Ints | None = None) -> NDArray[np.float64]:
     """RAND: uniform scores.
 
     Args:
         brands: B.
         creators: M.
         seed: random seed.
+        shown: (m,) rows of creators, whose scores do not depend on who else is shown; None: all.
 
     Returns:
-        (B, M) scores in [0, 1).
+        (B, m) scores in [0, 1).
     """
-    return np.random.default_rng(seed).random((brands, creators))
+    rng = np.random.default_rng(seed)
+    if shown is None:
+        return rng.random((brands, creators))
+    return np.stack([rng.random(creators)[shown] for _ in range(brands)])
 
 
 def popularity_scores(followers: NDArray[np.float64], brands: int) -> NDArray[np.float64]:
@@ -34,7 +47,7 @@ def popularity_scores(followers: NDArray[np.float64], brands: int) -> NDArray[np
 
 
 def similarity_scores(
-    accounts: Accounts, features: NDArray[np.float32], brands: NDArray[np.int64]
+    accounts: Accounts, features: Features, brands: NDArray[np.int64], creators: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """SBR: cosine of the concatenated modalities of brand and creator, the creator's own posts left out of the brand.
 
@@ -44,13 +57,18 @@ def similarity_scores(
         accounts: the market.
         features: (V, d) standardised modalities, concatenated, so that no modality wins by its scale.
         brands: (n,) brand rows.
+        creators: (m,) rows of creators, ascending; None: all.
 
     Returns:
-        (n, M) cosines.
+        (n, m) cosines.
     """
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.where(length > 0, length, 1)
-    views, shown = accounts.shown_views(brands)
-    scores_KM = unit[views].astype(np.float64) @ unit[accounts.creator_view].T
+    views, shown = accounts.shown_views(brands, creators)
+    creator_views = accounts.creator_view if creators is None else accounts.creator_view[creators]
+    scores_KM = _unit(features[views]).astype(np.float64) @ _unit(features[creator_views]).T
     scores: NDArray[np.float64] = np.take_along_axis(scores_KM, shown, axis=0)
     return scores
+
+
+def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.where(length > 0, length, 1))

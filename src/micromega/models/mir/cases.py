@@ -15,15 +15,15 @@ CAPTIONS, OTHERS = 4, 2
 
 
 def case_studies(
-    data: MIRData, rows: NDArray[np.int64], pairs: PairScores, rivals: NDArray[np.bool_], count: int
+    data: MIRData, rows: NDArray[np.int64], pairs: PairScores, rivals: NDArray[np.int64], count: int
 ) -> tuple[Case, ...]:
     """Show the first partner and the first two others of some brands.
 
     Args:
         data: a set-up datamodule.
         rows: (B,) rows of the test brands.
-        pairs: their scores.
-        rivals: (M,) who competes.
+        pairs: their scores for those who compete.
+        rivals: (M,) rows of these creators.
         count: how many brands; the first ones by id of different categories, then the second ones, and so on.
 
     Returns:
@@ -33,12 +33,11 @@ def case_studies(
     assert accounts is not None
     if not accounts.members.shape[1]:
         return ()
-    competing = np.flatnonzero(rivals)
-    able = (pairs.positives[:, rivals].sum(axis=1) > 0) & ((~pairs.positives[:, rivals]).sum(axis=1) >= OTHERS)
+    able = (pairs.positives.sum(axis=1) > 0) & ((~pairs.positives).sum(axis=1) >= OTHERS)
     brands = np.flatnonzero(able)
     brands = brands[_by_turns(accounts.brand_categories[rows[brands]])][:count]
-    table = data.market.table("accounts")
-    profiles = _profiles(table)
+    shown_ids = np.concatenate([accounts.brand_ids, pairs.creator_ids])
+    profiles = _profiles(data.market.table("accounts"), shown_ids)
     names = {brand: _name(profiles[brand]) for brand in accounts.brand_ids.tolist()}
 
     def shown(account: str, view: int, rank: int | None = None, works_for: tuple[str, ...] = ()) -> CaseAccount:
@@ -53,26 +52,26 @@ def case_studies(
             rank=rank,
         )
 
-    def creator(column: int, rank: int) -> CaseAccount:
-        worked = accounts.pair_brand[accounts.pair_creator == column]
+    def creator(row: int, rank: int) -> CaseAccount:
+        worked = accounts.pair_brand[accounts.pair_creator == row]
         return shown(
-            str(accounts.creator_ids[column]),
-            int(accounts.creator_view[column]),
+            str(accounts.creator_ids[row]),
+            int(accounts.creator_view[row]),
             rank,
             tuple(names[brand] for brand in accounts.brand_ids[worked].tolist()),
         )
 
     cases = []
     for row in brands:
-        order = competing[np.argsort(-pairs.scores[row, competing], kind="stable")]
+        order = np.argsort(-pairs.scores[row], kind="stable")
         fits = pairs.positives[row, order]
         first = int(np.argmax(fits))
         others = np.flatnonzero(~fits)[:OTHERS]
         cases.append(
             Case(
                 brand=shown(str(pairs.brand_ids[row]), int(rows[row])),
-                partner=creator(int(order[first]), first + 1),
-                others=tuple(creator(int(order[place]), int(place) + 1) for place in others),
+                partner=creator(int(rivals[order[first]]), first + 1),
+                others=tuple(creator(int(rivals[order[place]]), int(place) + 1) for place in others),
                 partners=int(fits.sum()),
             )
         )
@@ -89,7 +88,8 @@ def _by_turns(categories: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.argsort(turn, kind="stable")
 
 
-def _profiles(accounts: pa.Table) -> dict[str, Mapping[str, Any]]:
+def _profiles(accounts: pa.Table, wanted: NDArray[np.str_]) -> dict[str, Mapping[str, Any]]:
+    accounts = accounts.filter(pc.is_in(accounts["account_id"], value_set=pa.array(wanted)))
     columns = ["account_id", "name", "category", "followers", "biography"]
     return {profile["account_id"]: profile for profile in accounts.select(columns).to_pylist()}
 

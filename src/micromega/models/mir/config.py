@@ -1,13 +1,14 @@
 """Configuration of the ranker: its data, its network and training, its evaluation."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from micromega.config.base import config
 
 Modalities = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], Field(min_length=1)]
+START_TEMPERATURE = 0.07
 
 
 @config(group="data/mir", target="micromega.models.mir.data:MIRData")
@@ -83,6 +84,15 @@ class MIRDataConfig:
     """Lists per step."""
     num_workers: Annotated[int, Field(ge=0)] = 0
 
+    @model_validator(mode="after")
+    def _no_idle_setting(self) -> Self:
+        if self.hard_negatives and self.lists != "pairs":
+            raise ValueError(
+                "data.hard_negatives is for data.lists=pairs: set that, with model.loss=softmax or info_nce, or "
+                "data.hard_negatives=0"
+            )
+        return self
+
 
 @config(group="model/mir", target="micromega.models.mir.module:MIRModule")
 class MIRModelConfig:
@@ -104,7 +114,8 @@ class MIRModelConfig:
     hidden_size: Annotated[int, Field(ge=1)] = 256
     """d_h1 and d_h2 of eq. 7."""
     hidden_sizes: dict[str, Annotated[int, Field(ge=1)]] = dataclasses.field(default_factory=dict)
-    """d_h of single modalities where it differs; 300 for text and 4,096 for pictures in the paper."""
+    """d_h of single modalities of data.modalities where it differs, for model.fusion=bilinear; 300 for text and 4,096
+    for pictures in the paper."""
     embedding_size: Annotated[int, Field(ge=1)] = 256
     """d_a of eq. 7."""
     tied: bool = True
@@ -119,7 +130,7 @@ class MIRModelConfig:
     competition: bool = False
     """Take from a creator's scores the log-sum-exp over all brands: who fits many brands is less likely to be one's
     own partner."""
-    temperature: Annotated[float, Field(ge=0.01, le=1)] = 0.07
+    temperature: Annotated[float, Field(ge=0.01, le=1)] = START_TEMPERATURE
     """Where the learned temperature starts."""
     loss: Literal["top_one", "list_mle", "approx_ndcg", "lambda_loss", "softmax", "info_nce"] = "top_one"
     """On lists of K: the paper's top-1-over-K cross-entropy, or one of later work on learning to rank. With
@@ -137,6 +148,18 @@ class MIRModelConfig:
     l1: Annotated[float, Field(ge=0)] = 0.0
     """λ of eq. 17."""
 
+    @model_validator(mode="after")
+    def _no_idle_setting(self) -> Self:
+        if self.modality_dropout and self.shared_directions:
+            raise ValueError(
+                "model.modality_dropout has no modality to hide behind model.shared_directions: set one of them to 0"
+            )
+        if self.score != "cosine" and self.temperature != START_TEMPERATURE:
+            raise ValueError("model.temperature is for model.score=cosine: set that, or leave model.temperature out")
+        if self.weight_decay and self.optimiser != "adamw":
+            raise ValueError("model.weight_decay is for model.optimiser=adamw: set that, or model.weight_decay=0")
+        return self
+
 
 @config(group="evaluation/mir", target="micromega.models.mir.evaluate:evaluate")
 class MIREvaluationConfig:
@@ -148,7 +171,7 @@ class MIREvaluationConfig:
     calibration: Literal["platt", "isotonic", "none"] = "platt"
     """How logits become probabilities of being a positive, fitted on validation brands; none: they stay logits."""
     uncertainty_samples: Annotated[int, Field(ge=0)] = 32
-    """Dropout passes behind `score_std`; 0: no uncertainty."""
+    """Dropout passes behind `score_std` of the pairs that are written; 0: no uncertainty."""
     recall_at: tuple[Annotated[int, Field(ge=1)], ...] = (10, 50)
     bootstrap_samples: Annotated[int, Field(ge=0)] = 2000
     """Resamplings of the test brands behind the intervals of the metrics; 0: none."""
@@ -157,4 +180,4 @@ class MIREvaluationConfig:
     cases: Annotated[int, Field(ge=0)] = 4
     """Test brands shown in the report with their first partner and first two others, and what these posted."""
     shortlist: Annotated[int, Field(ge=1)] = 50
-    """With retrieve=exact or ann: creators per brand."""
+    """With retrieve=exact or ann: creators per brand in the score table; all others have no score."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from micromega.files import sha256_of
 from micromega.market.market import Market
 from micromega.models.loader import EpochBatches, ResumableLoader
 from micromega.models.mir.accounts import Accounts
 from micromega.models.mir.build import build_accounts, held_out_arrays
 from micromega.models.mir.config import MIRDataConfig
-from micromega.models.mir.features import OF_POSTS, power_scaled
+from micromega.models.mir.features import OF_POSTS, SINGLE, power_scaled
 from micromega.models.mir.lists import ListDataset
 from micromega.models.mir.losses.top_one import competence
 from micromega.models.mir.pairs import PairDataset
@@ -86,6 +89,29 @@ class MIRData(pl.LightningDataModule):
         wanted |= set(c.visual) if "visual" in c.modalities else set()
         return {name: self.market.features(name).fingerprint for name in self.market.feature_names if name in wanted}
 
+    @cached_property
+    def feature_settings(self) -> dict[str, Any]:
+        """Settings without which numbers of the same name and size mean something else.
+
+        What represents a brand (brand_posts) is none of them: a ranker may be asked about brands that it knows from
+        other posts than those it has learned from.
+        """
+        c, made = self.config, set(self.config.modalities)
+        found: dict[str, Any] = {"scaling": c.scaling}
+        if made & set(OF_POSTS):
+            found["history"] = c.history
+        if made & set(SINGLE):
+            found |= {"pooling": c.pooling} | ({"gamma": c.gamma} if c.pooling == "weighted" else {})
+        if made & {"text", "profile"}:
+            found["hashed_size"] = c.hashed_size
+        if "text" in made:
+            found["word_vectors"] = sha256_of(Path(c.word_vectors)) if c.word_vectors else None
+        if "words" in made:
+            found["word_buckets"] = c.word_buckets
+        if "visual" in made:
+            found |= {"visual": list(c.visual), "local_response_normalisation": c.local_response_normalisation}
+        return found
+
     def setup(self, stage: str) -> None:
         """Pool the histories, split the brands by category, and measure the training features, once."""
         if self.accounts is not None:
@@ -114,6 +140,8 @@ class MIRData(pl.LightningDataModule):
         assert self.accounts is not None
         here = self.trainer is not None and self.config.num_workers == 0
         device = self.trainer.strategy.root_device if self.trainer and here else torch.device("cpu")
+        if device.type == "mps":  # it has no float64, which lists are drawn with; Lightning moves the batches there
+            device = torch.device("cpu")
         dataset: ListDataset | PairDataset
         if self.config.lists == "pairs":
             dataset = PairDataset(self.accounts, self.splits["train"], self.config, device)

@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol, Self
+from typing import Any, Literal, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from micromega.errors import CheckpointError, ConfigError, DataError
-from micromega.models.evaluation import BrandMetrics, Embeddings, PairScores, RankingEvaluation
+from micromega.models.evaluation import BrandMetrics, PairScores, RankingEvaluation, Retrieved
 from micromega.models.mir.baselines import popularity_scores, random_scores, similarity_scores
 from micromega.models.mir.cases import case_studies
 from micromega.models.mir.config import MIREvaluationConfig
@@ -20,37 +21,15 @@ from micromega.models.mir.features import numbers
 from micromega.models.mir.metrics import metrics_by_brand
 from micromega.models.mir.module import MIRModule
 from micromega.models.mir.origin import ORIGIN, check_arrays
+from micromega.models.mir.ranker import Ranker, VectorRanker
+from micromega.models.mir.retrieved import judged_creators, retrieved
 from micromega.models.mir.self_similarity import self_similarity
 from micromega.models.mir.summary import category_rows, intervals, merged, overall, paired_tests
+from micromega.models.mir.uncertainty import scores_with_deviation
+from micromega.models.retrieval.ann import load_faiss
 
 log = logging.getLogger(__name__)
 Ints = NDArray[np.int64]
-
-
-class Ranker(Protocol):
-    """What evaluation asks of a trained model; a model without `embeddings` cannot be retrieved from."""
-
-    config: Any
-
-    @classmethod
-    def restore(cls, checkpoint: Mapping[str, Any]) -> Self:
-        """Rebuild a trained model."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where its tensors are."""
-
-    def attach(self, data: MIRData, *, held_out: bool = False) -> None:
-        """Take a market's features, of training or of the held-out part."""
-
-    def score(self, brands: Tensor) -> Tensor:
-        """(n, M) scores of brand rows (n,)."""
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch dropout on or off."""
-
-    def eval(self) -> Self:
-        """Switch dropout off."""
 
 
 def evaluate(
@@ -61,7 +40,7 @@ def evaluate(
     seed: int,
     model: type[Ranker] = MIRModule,
     compared: Mapping[str, BrandMetrics] | None = None,
-    embed: bool = False,
+    retrieve: Literal["none", "exact", "ann"] = "none",
 ) -> RankingEvaluation:
     """Score pairs with a trained ranker and compute the paper's metrics, tables and figures.
 
@@ -72,7 +51,8 @@ def evaluate(
         seed: seed of the random baseline, of the dropout passes and of the bootstrap.
         model: class that wrote the checkpoint; its name without "Module" heads the tables.
         compared: other evaluated runs on the same brands, name -> metrics.
-        embed: whether to give embeddings of the exported brands and all candidates.
+        retrieve: give shortlists of the exported brands from vectors, instead of all their pairs; no array of all
+            brands by all creators is made then.
 
     Returns:
         Metrics of the model, SBR, RAND and POP (creators by followers, where known) on the test brands; the scores.
@@ -81,24 +61,34 @@ def evaluate(
         CheckpointError: the checkpoint does not fit the data, or was trained on brands that are held out here.
         ConfigError: a run to compare with has other brands, or the model has no embeddings.
         DataError: there is no brand to export.
+        MissingExtraError: retrieve is "ann" and FAISS is not installed.
     """
     data.setup("test")
     accounts = data.accounts
     assert accounts is not None
     _check_origin(checkpoint, data, config)
-    if embed and not hasattr(model, "embeddings"):
+    if retrieve != "none" and not hasattr(model, "embeddings"):
         msg = f"retrieve: {_title(model)} scores pairs and has no embeddings to search. Set retrieve=none."
         raise ConfigError(msg)
+    if retrieve == "ann":
+        load_faiss()  # where it is missing, better now than after all the scoring
     ranker = model.restore(checkpoint)
     test = data.splits["test"]
-    rivals = accounts.candidates(test, data.config.candidates)
-    validated = _pairs(ranker, data, data.splits["validation"], config, seed)
-    tested = _pairs(ranker, data, test, config, seed, held_out=True)
-    exported = _exported(ranker, data, tested, config, seed)
-    own = _by_brand(_methods(_title(model), data, tested, seed), data, rivals, config.recall_at)
+    rivals = np.flatnonzero(accounts.candidates(test, data.config.candidates))
+    if retrieve == "none":
+        validated = _every_pair(ranker, data, data.splits["validation"], config, seed)
+        tested = _every_pair(ranker, data, test, config, seed, held_out=True)
+        among = _among(tested, rivals)
+        exported: PairScores | Retrieved = _exported(ranker, data, tested, config, seed)
+    else:
+        validated, _ = _judged_pairs(cast(VectorRanker, ranker), data, "validation", seed)
+        tested, creators = _judged_pairs(cast(VectorRanker, ranker), data, "test", seed)
+        among = _among(tested, np.searchsorted(creators, rivals))
+        exported = _retrieved(cast(VectorRanker, ranker), data, config, seed, retrieve)
+    own = _by_brand(_methods(_title(model), data, among, rivals, seed), data, among, rivals, config.recall_at)
     every = merged(own, compared or {})
     alike = self_similarity(data)
-    cases = case_studies(data, test, tested, rivals, config.cases)
+    cases = case_studies(data, test, among, rivals, config.cases)
     return RankingEvaluation(
         metrics={method: overall(values) for method, values in every.methods.items()},
         by_brand=own,
@@ -111,12 +101,11 @@ def evaluate(
         exported=exported,
         validation=validated,
         test=tested,
-        embeddings=_embeddings(ranker, data, exported) if embed else None,
         facts={
             "brands": {name: len(rows) for name, rows in data.splits.items()},
             "train_brands": accounts.brand_ids[data.splits["train"]].tolist(),
             "creators": len(accounts.creator_ids),
-            "test_candidates": int(rivals.sum()),
+            "test_candidates": len(rivals),
             "test_pairs": int(tested.positives.sum()),
             "positive_pairs": len(accounts.pair_brand),
             "brand_posts": data.config.brand_posts,
@@ -128,7 +117,7 @@ def _title(model: type[Any]) -> str:
     return model.__name__.removesuffix("Module")
 
 
-def _pairs(
+def _every_pair(
     ranker: Ranker, data: MIRData, rows: Ints, config: MIREvaluationConfig, seed: int, *, held_out: bool = False
 ) -> PairScores:
     assert data.accounts is not None
@@ -139,68 +128,129 @@ def _pairs(
         creator_ids=data.accounts.creator_ids,
         scores=scores,
         deviation=deviation,
-        positives=data.accounts.labels()[rows],
+        positives=data.accounts.labels(rows),
     )
+
+
+def _judged_pairs(ranker: VectorRanker, data: MIRData, split: str, seed: int) -> tuple[PairScores, Ints]:
+    """Pairs of a split's brands with those creators that they can be judged on, and the rows of these."""
+    accounts, rows = data.accounts, data.splits[split]
+    assert accounts is not None
+    ranker.attach(data, held_out=split == "test")
+    ranker.eval()
+    judged = judged_creators(len(rows), accounts.candidates(rows, data.config.candidates), seed)
+    scores = ranker.score(torch.from_numpy(rows).to(ranker.device), judged.creators)
+    pairs = PairScores(
+        brand_ids=accounts.brand_ids[rows],
+        creator_ids=accounts.creator_ids[judged.creators],
+        scores=scores.double().cpu().numpy(),
+        deviation=None,
+        positives=accounts.labels(rows, judged.creators),
+        weights=judged.weights,
+    )
+    return pairs, judged.creators
+
+
+def _among(pairs: PairScores, columns: Ints) -> PairScores:
+    """Pairs of some creators, without deviations and weights."""
+    return PairScores(
+        brand_ids=pairs.brand_ids,
+        creator_ids=pairs.creator_ids[columns],
+        scores=pairs.scores[:, columns],
+        deviation=None,
+        positives=pairs.positives[:, columns],
+    )
+
+
+def _exported_rows(data: MIRData, config: MIREvaluationConfig) -> Ints:
+    assert data.accounts is not None
+    if config.brands == "test":
+        return data.splits["test"]
+    if config.brands == "all":
+        return np.arange(len(data.accounts.brand_ids))
+    if not len(data.splits["cold"]):
+        msg = (
+            "evaluation.brands=cold: every brand of this market that has posts also has "
+            f"{data.config.min_positives} partners or more. Set evaluation.brands=test or all."
+        )
+        raise DataError(msg)
+    return data.splits["cold"]
 
 
 def _exported(ranker: Ranker, data: MIRData, tested: PairScores, config: MIREvaluationConfig, seed: int) -> PairScores:
     """Pairs for the score table; those of test brands are the same whatever else is exported."""
-    assert data.accounts is not None
+    rows = _exported_rows(data, config)
     if config.brands == "test":
         return tested
+    found = _every_pair(ranker, data, rows, config, seed)
     if config.brands == "cold":
-        if not len(data.splits["cold"]):
-            msg = (
-                "evaluation.brands=cold: every brand of this market that has posts also has "
-                f"{data.config.min_positives} partners or more. Set evaluation.brands=test or all."
-            )
-            raise DataError(msg)
-        return _pairs(ranker, data, data.splits["cold"], config, seed)
-    every = _pairs(ranker, data, np.arange(len(data.accounts.brand_ids)), config, seed)
-    every.scores[data.splits["test"]] = tested.scores
-    if every.deviation is None or tested.deviation is None:
-        return replace(every, deviation=None)
-    every.deviation[data.splits["test"]] = tested.deviation
-    return every
+        return found
+    found.scores[data.splits["test"]] = tested.scores
+    if found.deviation is None or tested.deviation is None:
+        return replace(found, deviation=None)
+    found.deviation[data.splits["test"]] = tested.deviation
+    return found
 
 
-def _methods(title: str, data: MIRData, tested: PairScores, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Scores of the model and its baselines on the test brands."""
+def _retrieved(
+    ranker: VectorRanker, data: MIRData, config: MIREvaluationConfig, seed: int, mode: Literal["exact", "ann"]
+) -> Retrieved:
+    assert data.accounts is not None
+    rows = _exported_rows(data, config)
+    if config.brands != "test":  # those of test brands have just been attached
+        ranker.attach(data)
+    return retrieved(
+        ranker, data.accounts, rows, mode=mode, k=config.shortlist, samples=config.uncertainty_samples, seed=seed
+    )
+
+
+def _methods(title: str, data: MIRData, among: PairScores, rivals: Ints, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Scores of the model and its baselines on the test brands and those who compete for them."""
     accounts, test = data.accounts, data.splits["test"]
     assert accounts is not None
     methods = {
-        title: tested.scores,
-        "SBR": similarity_scores(accounts, _standardised(data), test),
-        "RAND": random_scores(len(test), len(accounts.creator_ids), seed),
+        title: among.scores,
+        "SBR": similarity_scores(accounts, _Standardised(data), test, rivals),
+        "RAND": random_scores(len(test), len(accounts.creator_ids), seed, rivals),
     }
     table = data.market.table("accounts")
-    place = dict(zip(table["account_id"].to_pylist(), numbers(table["followers"]).tolist(), strict=True))
-    followers = np.array([place[creator] for creator in accounts.creator_ids.tolist()])
+    place = pc.index_in(pa.array(accounts.creator_ids), value_set=table["account_id"].combine_chunks())
+    followers = numbers(table["followers"])[place.to_numpy()]
     if not np.isnan(followers).all():
-        methods["POP"] = popularity_scores(followers, len(test))
+        methods["POP"] = popularity_scores(followers[rivals], len(test))
     return methods
 
 
-def _standardised(data: MIRData) -> NDArray[np.float32]:
-    """(V, d) as `MIRData.standardised`, of the values that test brands are scored with."""
-    mean, deviation = data.spec.mean, data.spec.deviation
-    parts = [(values - mean[name]) / deviation[name] for name, values in data.held_out_features.items()]
-    return np.asarray(torch.cat(parts, dim=1).numpy())
+class _Standardised:
+    """Rows of (V, d) as `MIRData.standardised`, of the values that test brands are scored with."""
+
+    def __init__(self, data: MIRData) -> None:
+        self._data = data
+
+    def __getitem__(self, rows: Ints, /) -> NDArray[np.float32]:
+        mean, deviation = self._data.spec.mean, self._data.spec.deviation
+        features = self._data.held_out_features.items()
+        parts = [(values[torch.from_numpy(rows)] - mean[name]) / deviation[name] for name, values in features]
+        return np.asarray(torch.cat(parts, dim=1).numpy())
 
 
 def _by_brand(
-    methods: Mapping[str, NDArray[np.float64]], data: MIRData, rivals: NDArray[np.bool_], recall_at: tuple[int, ...]
+    methods: Mapping[str, NDArray[np.float64]],
+    data: MIRData,
+    among: PairScores,
+    rivals: Ints,
+    recall_at: tuple[int, ...],
 ) -> BrandMetrics:
     accounts, test = data.accounts, data.splits["test"]
     assert accounts is not None
-    labels, same_category = accounts.labels()[test][:, rivals], accounts.same_category()[test][:, rivals]
+    same_category = accounts.same_category(test, rivals)
     return BrandMetrics(
         brand_ids=accounts.brand_ids[test],
         categories=accounts.brand_categories[test],
-        candidates=int(rivals.sum()),
+        candidates=len(rivals),
         market=data.market.fingerprint,
         methods={
-            name: metrics_by_brand(scores[:, rivals], labels, same_category, recall_at)
+            name: metrics_by_brand(scores, among.positives, same_category, recall_at)
             for name, scores in methods.items()
         },
     )
@@ -218,19 +268,6 @@ def _absent(data: MIRData, metrics: BrandMetrics, has_self_similarity: bool) -> 
     if "POP" not in metrics.methods:
         found.append("No creator's followers are known, so popularity (POP) is no baseline.")
     return tuple(found)
-
-
-def _embeddings(ranker: Any, data: MIRData, exported: PairScores) -> Embeddings:
-    assert data.accounts is not None
-    row = {brand: place for place, brand in enumerate(data.accounts.brand_ids.tolist())}
-    rows = torch.tensor([row[brand] for brand in exported.brand_ids.tolist()], device=ranker.device)
-    brands, creators = ranker.embeddings(rows)
-    return Embeddings(
-        brand_ids=exported.brand_ids,
-        creator_ids=exported.creator_ids,
-        brands=brands.float().cpu().numpy(),
-        creators=creators.float().cpu().numpy(),
-    )
 
 
 def _check_origin(checkpoint: Mapping[str, Any], data: MIRData, config: MIREvaluationConfig) -> None:
@@ -256,35 +293,3 @@ def _check_origin(checkpoint: Mapping[str, Any], data: MIRData, config: MIREvalu
             f"({', '.join(seen[:3])}, …), so metrics would be too good. Use the seed and data settings of its training."
         )
         raise CheckpointError(msg)
-
-
-def scores_with_deviation(
-    module: Ranker, brands: Ints, *, samples: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Score pairs, and measure how much the scores move under dropout (Gal & Ghahramani 2016).
-
-    Args:
-        module: a restored module with a market attached.
-        brands: (n,) brand rows.
-        samples: dropout passes; 0 for none.
-        seed: random seed of the passes; the global random state is left as it was.
-
-    Returns:
-        (n, M) scores without dropout, and their standard deviation over the passes (None without passes or dropout).
-    """
-    rows = torch.from_numpy(brands).to(module.device)
-    module.eval()
-    scores = module.score(rows).double().cpu().numpy()
-    if samples < 2 or not getattr(module.config, "dropout", 0):
-        return scores, None
-    total, squares = torch.zeros(2, *scores.shape, dtype=torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        module.train()
-        for _ in range(samples):
-            drawn = module.score(rows).double().cpu()
-            total += drawn
-            squares += drawn.square()
-        module.eval()
-    variance = (squares - total.square() / samples) / (samples - 1)
-    return scores, variance.clamp(min=0).sqrt().numpy()

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
-from micromega.features.text import Tokens, text_features, tokenise
+from micromega.features.text import Tokens, text_features
 from micromega.features.word_vectors import load_word_vectors
 from micromega.files import sha256_of
 from micromega.market.market import Market
@@ -24,7 +24,7 @@ from micromega.models.mir.pictures import pictures_of_posts, pooled_pictures
 from micromega.models.mir.pooled_store import FOLDER, stored
 from micromega.models.mir.pooling import pool_columns
 from micromega.models.mir.profile import profile_features
-from micromega.models.mir.words import word_shares
+from micromega.models.mir.words import word_shares, words_of
 
 SINGLE = ("text", "account", "visual")
 """Modalities that single posts have."""
@@ -59,7 +59,7 @@ def view_features(
     Raises:
         DataError: the market lacks a feature array, or a column of it.
     """
-    tokens = cache(lambda: tokenise(posts["caption"]))
+    tokens = cache(lambda: words_of(posts["caption"], accounts))
     compute: dict[str, Callable[[], NDArray[np.float32]]] = {
         "text": lambda: _pooled(_text(tokens(), config), members, config),
         "account": lambda: _pooled(_numbers_of_posts(posts, accounts, author, tokens()), members, config),
@@ -116,9 +116,9 @@ def features_of_posts(market: Market, name: str, used: NDArray[np.int64], config
     if name == "visual":
         return pictures_of_posts(market, posts["post_id"].take(pa.array(used)), config)
     if name == "text":
-        return _text(tokenise(posts["caption"]), config)[used]
+        return _text(words_of(posts["caption"], accounts), config)[used]
     author = pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks())
-    return _numbers_of_posts(posts, accounts, np.asarray(author), tokenise(posts["caption"]))[used]
+    return _numbers_of_posts(posts, accounts, np.asarray(author), words_of(posts["caption"], accounts))[used]
 
 
 def power_scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -148,6 +148,8 @@ def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 def _facts(market: Market, name: str, config: MIRDataConfig) -> dict[str, object]:
     """What decides the pooled features of a modality, beside the posts of each view."""
     facts: dict[str, object] = {"market": market.fingerprint, "pooling": config.pooling}
+    if name != "visual":
+        facts["captions"] = "without hashtags of brands"  # earlier versions kept them
     if config.pooling == "weighted":
         facts["gamma"] = config.gamma
     if name == "text":

@@ -1,8 +1,9 @@
 """The ranking metrics as torchmetrics classes: they gather brands over batches and processes, on the device.
 
-Thin over `micromega.models.mir.ranks`. The state is one float64 value a brand, so any split of the brands over batches
-and processes gives the same result. Give each brand to one process, once: a sampler that pads its shards by repeating
-brands would count those twice. `metrics_by_brand` computes all metrics from one sort; each class here sorts for itself.
+Thin over `micromega.models.mir.ranks`. The state is one value a brand (float64; float32 on MPS), so any split of the
+brands over batches and processes gives the same result. Give each brand to one process, once: a sampler that pads its
+shards by repeating brands would count those twice. `metrics_by_brand` computes all metrics from one sort; each class
+here sorts for itself.
 """
 
 from typing import Any
@@ -36,7 +37,7 @@ class _OfBrands(Metric):
 
     def _gathered(self) -> Tensor:
         if len(self.values) == 0:
-            return torch.zeros(0, dtype=torch.float64, device=self.device)
+            return torch.zeros(0, dtype=ranks.precision_of(self.device), device=self.device)
         values_B: Tensor = dim_zero_cat(self.values)
         bad = int(values_B.isinf().sum())
         if bad:

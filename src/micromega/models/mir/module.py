@@ -1,7 +1,7 @@
 """The ranker as a LightningModule: thin over the network, the loss and the metrics."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,14 @@ from micromega.models.mir.losses.partners import full_softmax_loss, in_batch_los
 from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.network import Encoder, Temperature
-from micromega.models.mir.origin import ORIGIN, check_arrays, origin_of
+from micromega.models.mir.optimiser import check_moved_alike, optimiser_of, schedule_of
+from micromega.models.mir.origin import ORIGIN, check_arrays, check_features, origin_of
 from micromega.models.mir.shared import SharedDirections
 from micromega.models.mir.single_posts import entries
 
 VALIDATED_RECALL = (10, 50)
+BLOCK, SCORES = 16_384, 1 << 22
+"""Candidates, and scores, that are held at a time where a market is served in blocks."""
 _PAIRS_PER_SCORE = 64
 """Up to so many pairs of views per score wanted, all of them are scored; a guess, faster on the one market it was tried
 on (120 brands, 1,250 creators)."""
@@ -60,6 +63,12 @@ class MIRModule(pl.LightningModule):
                 f"model.modalities has {names}, data.modalities has not: set both, for instance "
                 "'data.modalities=[text,visual]' 'model.modalities=[text,visual]'."
             )
+        idle = set(config.hidden_sizes) - set(spec.dimensions)  # of data.modalities: variants leave out some of them
+        if idle:
+            raise ConfigError(
+                f"model.hidden_sizes names {', '.join(sorted(idle))}; modalities are {', '.join(spec.dimensions)} "
+                "(data.modalities). Correct the names, or leave them out."
+            )
         self.save_hyperparameters({"config": plain(dataclasses.asdict(config)), "dimensions": dict(spec.dimensions)})
         for name in config.modalities:
             self.register_buffer(f"mean_{name}", spec.mean[name].clone())
@@ -78,6 +87,8 @@ class MIRModule(pl.LightningModule):
             for parameter in (*self.brand_tower.parameters(), *self.creator_tower.parameters()):
                 nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
         self._first_creator, self._pairs = 0, 0
+        self._trained_on: Mapping[str, Any] = {}
+        self._ddp_params_and_buffers_to_ignore: set[str] = set()  # torch's name, see `_keep`
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "MIRModule":
@@ -98,6 +109,7 @@ class MIRModule(pl.LightningModule):
         )
         module = cls(config, spec)
         module.load_state_dict(weights)
+        module._trained_on = checkpoint.get(ORIGIN, {})
         return module.eval()
 
     def attach(self, data: MIRData, *, held_out: bool = False) -> None:
@@ -106,8 +118,13 @@ class MIRModule(pl.LightningModule):
         Args:
             data: a set-up datamodule.
             held_out: take the features of judging, which differ from those of training on some published splits.
+
+        Raises:
+            CheckpointError: the restored weights were trained on features that were made otherwise.
         """
         assert data.accounts is not None
+        self._origin = origin_of(data)
+        check_features(self._trained_on, self._origin)
         accounts, features = data.accounts, data.held_out_features if held_out else data.features
         standard = self._standard(features)
         for name, values in ({"shared": self.shared(standard)} if self.shared else standard).items():
@@ -126,9 +143,7 @@ class MIRModule(pl.LightningModule):
         self._keep("training_pairs", torch.from_numpy(pairs))
         self._pairs = int(pairs.sum())
         self._first_creator, self._accounts = accounts.first_creator_view, accounts
-        self._labels, self._same_category = accounts.labels(), accounts.same_category()
-        self._rivals = accounts.candidates(data.splits["validation"], data.config.candidates)
-        self._origin = origin_of(data)
+        self._rivals = np.flatnonzero(accounts.candidates(data.splits["validation"], data.config.candidates))
 
     def _standard(self, features: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]:
         """Standardise modalities: all of the model's, or some."""
@@ -139,14 +154,18 @@ class MIRModule(pl.LightningModule):
 
     def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values.to(self.device), persistent=False)
+        # Every process has made it from the same market; DDP would send it to all of them at every step.
+        self._ddp_params_and_buffers_to_ignore.add(name)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen, so that no brand of theirs is taken for a held-out one."""
         checkpoint[ORIGIN] = self._origin
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with weights that were trained on other arrays of the same market."""
+        """Refuse to go on with weights that were trained on other features, or moved in another way."""
         check_arrays(checkpoint.get(ORIGIN, {}), self._origin)
+        check_features(checkpoint.get(ORIGIN, {}), self._origin)
+        check_moved_alike(checkpoint["hyper_parameters"]["config"], self.config)
 
     def setup(self, stage: str) -> None:
         """Take the features of the trainer's datamodule."""
@@ -244,38 +263,51 @@ class MIRModule(pl.LightningModule):
         return in_batch_loss(brands, creators[: len(sample)], rivals, sample, partners, hard, log_q, first)
 
     @torch.no_grad()
-    def embeddings(self, brands: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed whole brands and all candidates, for retrieval.
+    def embeddings(self, brands: Tensor, creators: NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor]:
+        """Embed whole brands and candidates, for retrieval, a block of candidates at a time.
 
         Args:
             brands: (n,) brand rows.
+            creators: (m,) rows of candidates, ascending; None: all of them.
 
         Returns:
-            (n, D) and (M, D) vectors whose inner products are scores; no creator is left out of a brand.
+            (n, D) and (m, D) vectors whose inner products are scores; no creator is left out of a brand.
         """
-        brand, creator = self._brands(brands), self._creators(slice(self._first_creator, None))
-        if self.config.competition:
+        rows = np.arange(len(self._accounts.creator_ids)) if creators is None else creators
+        brand, competition = self._brands(brands), self.config.competition
+        found = brand.new_empty(len(rows), brand.shape[1] + competition)
+        if competition:
             brand = torch.cat([brand, torch.ones_like(brand[:, :1])], dim=1)
-            demand = self._scores(self._taking_part()).logsumexp(dim=0)
-            creator = torch.cat([creator, -demand[:, None]], dim=1)
-        return brand, creator
+            for block, creator, scores in self._in_blocks(self._taking_part(), rows):
+                found[block] = torch.cat([creator, -scores.logsumexp(dim=0)[:, None]], dim=1)
+        else:
+            for first in range(0, len(rows), BLOCK):
+                found[first : first + BLOCK] = self._candidates(rows[first : first + BLOCK])
+        return brand, found
 
     @torch.no_grad()
-    def score(self, brands: Tensor) -> Tensor:
-        """Score all candidates for some brands, each with the view of the brand that it is to be shown.
+    def score(self, brands: Tensor, creators: NDArray[np.int64] | None = None) -> Tensor:
+        """Score candidates for some brands, each with the view of the brand that it is to be shown.
 
         Args:
             brands: (n,) brand rows.
+            creators: (m,) rows of candidates, ascending, taken a block at a time; None: all of them at once.
 
         Returns:
-            (n, M) scores f(b, m); see `Accounts.shown_views`.
+            (n, m) scores f(b, m); see `Accounts.shown_views`.
         """
         asked = brands.cpu().numpy()
+        rows = np.union1d(self._taking_part(), asked) if self.config.competition else asked
+        if creators is None:
+            return self._of_asked(self._scores(rows), rows, asked)  # one pass, so one dropout mask
+        blocks = self._in_blocks(rows, creators)
+        return torch.cat([self._of_asked(scores, rows, asked) for _, _, scores in blocks], dim=1)
+
+    def _of_asked(self, scores: Tensor, rows: NDArray[np.int64], asked: NDArray[np.int64]) -> Tensor:
+        """Of scores of some brands, those of the asked ones, less what a creator's rivals for it would give."""
         if not self.config.competition:
-            return self._scores(asked)
-        rows = np.union1d(self._taking_part(), asked)  # those that take part come first; one pass, so one dropout mask
-        scores = self._scores(rows)
-        demand = scores[: len(self._taking_part())].logsumexp(dim=0)
+            return scores
+        demand = scores[: len(self._taking_part())].logsumexp(dim=0)  # these brands come first in `rows`
         return scores[torch.from_numpy(np.searchsorted(rows, asked)).to(self.device)] - demand
 
     def _scores(self, brands: NDArray[np.int64]) -> Tensor:
@@ -285,41 +317,47 @@ class MIRModule(pl.LightningModule):
         scores = (brand @ creator.T).to(self.dtype)  # bfloat16 has no numpy
         return scores.gather(0, torch.from_numpy(shown).to(self.device))
 
+    def _in_blocks(
+        self, brands: NDArray[np.int64], creators: NDArray[np.int64]
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Embed candidates and score them for some brands: places of a block, (m, D) vectors, (n, m) scores.
+
+        So many candidates are taken at a time that no array holds more than about `SCORES` scores.
+        """
+        views, place = np.unique(self._accounts.shown_views(brands, creators[:0])[0], return_inverse=True)
+        brand = self._brands(torch.from_numpy(views).to(self.device))
+        size = min(BLOCK, max(1, SCORES // len(views)))
+        for first in range(0, len(creators), size):
+            some = creators[first : first + size]
+            creator, shown = self._candidates(some), place[self._accounts.shown_views(brands, some)[1]]
+            scores = (brand @ creator.T).to(self.dtype).gather(0, torch.from_numpy(shown).to(self.device))
+            yield slice(first, first + size), creator, scores
+
+    def _candidates(self, rows: NDArray[np.int64]) -> Tensor:
+        return self._creators(torch.from_numpy(self._first_creator + rows).to(self.device))
+
     def _taking_part(self) -> NDArray[np.int64]:
         """Rows of the brands that are not cold: those that a creator may choose among."""
         return np.arange(len(self._accounts.brand_ids) - self._accounts.cold)
 
     def validation_step(self, brands: Tensor, batch_idx: int) -> None:
         """Ranking metrics over the validation brands."""
+        rows, rivals = brands.cpu().numpy(), self._rivals
         values = ranking_metrics(
-            self.score(brands).cpu().numpy()[:, self._rivals],
-            self._labels[brands.cpu().numpy()][:, self._rivals],
-            self._same_category[brands.cpu().numpy()][:, self._rivals],
+            self.score(brands).cpu().numpy()[:, rivals],
+            self._accounts.labels(rows, rivals),
+            self._accounts.same_category(rows, rivals),
             VALIDATED_RECALL,
         )
         named = {f"val/{name}": value for name, value in values.items() if np.isfinite(value)}
         self.log_dict(named, batch_size=len(brands), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam, AdamW or the paper's SGD; the rate falls by a factor an epoch, or rises and falls once."""
-        c = self.config
-        if c.optimiser == "adamw":
-            optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-                self.parameters(), lr=c.learning_rate, weight_decay=c.weight_decay
-            )
-        else:
-            kind = torch.optim.Adam if c.optimiser == "adam" else torch.optim.SGD
-            optimiser = kind(self.parameters(), lr=c.learning_rate)
-        if c.schedule == "one_cycle":
-            steps = self.trainer.estimated_stepping_batches
-            if steps == float("inf"):
-                raise ConfigError("model.schedule=one_cycle needs an end: set trainer.max_epochs or trainer.max_steps.")
-            cycle = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, c.learning_rate, total_steps=int(steps), cycle_momentum=c.optimiser != "sgd"
-            )
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-        schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, c.learning_rate_decay)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+        """The optimiser, and the schedule of its rate."""
+        optimiser = optimiser_of(self.config, self.parameters())
+        # To be asked for only where it matters: it builds the loader before a checkpoint is read.
+        steps = self.trainer.estimated_stepping_batches if self.config.schedule == "one_cycle" else 0
+        return {"optimizer": optimiser, "lr_scheduler": schedule_of(self.config, optimiser, steps)}
 
     def describe_batch(self, batch: dict[str, Tensor]) -> str:
         """Name the brands and creators of a batch, for messages."""

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 
+def precision_of(device: torch.device) -> torch.dtype:
+    """Dtype of a brand's value: float64, or float32 on MPS, which has no other."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 class Order(NamedTuple):
     """Creators of each brand by ascending score.
 
@@ -53,12 +58,12 @@ def auc_of(order: Order, labels_BM: Tensor, negatives_BM: Tensor) -> Tensor:
         negatives_BM: (B, M) bool, those that positives are compared with.
 
     Returns:
-        (B,) float64.
+        (B,) values, see `precision_of`.
     """
     positive_BM, negative_BM = labels_BM.gather(1, order.creators), negatives_BM.gather(1, order.creators)
     until_BM = torch.nn.functional.pad(negative_BM.cumsum(dim=1), (1, 0))  # negatives at the places before
     twice_BM = until_BM.gather(1, order.first) + until_BM.gather(1, order.behind)
-    pairs_B = (positive_BM.sum(dim=1) * until_BM[:, -1]).double()
+    pairs_B = (positive_BM.sum(dim=1) * until_BM[:, -1]).to(precision_of(labels_BM.device))
     return (twice_BM * positive_BM).sum(dim=1) / (2 * pairs_B)
 
 
@@ -71,11 +76,11 @@ def recall_of(order: Order, labels_BM: Tensor, k: int) -> Tensor:
         k: length of the shortlist.
 
     Returns:
-        (B,) float64.
+        (B,) values, see `precision_of`.
     """
     positive_BM = labels_BM.gather(1, order.creators)
     found_BM = positive_BM & (positive_BM.shape[1] - order.first <= k)
-    return found_BM.sum(dim=1).double() / positive_BM.sum(dim=1)
+    return found_BM.sum(dim=1).to(precision_of(labels_BM.device)) / positive_BM.sum(dim=1)
 
 
 def first_rank_of(order: Order, labels_BM: Tensor) -> Tensor:
@@ -86,8 +91,9 @@ def first_rank_of(order: Order, labels_BM: Tensor) -> Tensor:
         labels_BM: (B, M) bool, positives.
 
     Returns:
-        (B,) float64.
+        (B,) values, see `precision_of`.
     """
     positive_BM = labels_BM.gather(1, order.creators)
     best_B = torch.where(positive_BM, order.first, -1).amax(dim=1)
-    return torch.where(best_B >= 0, positive_BM.shape[1] - best_B, torch.nan).double()
+    rank_B = (positive_BM.shape[1] - best_B).to(precision_of(labels_BM.device))
+    return rank_B.masked_fill(best_B < 0, torch.nan)

@@ -1,10 +1,28 @@
-"""The words of an account's posts as one vector: square roots of their shares (Hellinger)."""
+"""Which words are read, and those of an account's posts as one vector: square roots of their shares (Hellinger)."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
-from micromega.features.text import Tokens, word_hashes
+from micromega.features.text import Tokens, tokenise, word_hashes
+
+
+def words_of(texts: pa.ChunkedArray, accounts: pa.Table) -> Tokens:
+    """Split texts into words, without mentions, and without hashtags that name a brand: both would give the answer.
+
+    Posts that mention a brand are no creator's history; a hashtag is no mention, and a tagged post stays.
+
+    Args:
+        texts: (P,) captions or biographies.
+        accounts: table of accounts; ids and names of its brands count.
+
+    Returns:
+        The words of P texts.
+    """
+    brands = accounts.filter(pc.equal(accounts["kind"], "brand"))
+    return tokenise(texts, pa.chunked_array([*brands["account_id"].chunks, *brands["name"].chunks], pa.string()))
 
 
 def word_shares(tokens: Tokens, members: sparse.csr_matrix, buckets: int) -> NDArray[np.float32]:

@@ -50,7 +50,7 @@ class CreatorIndex:
     def __init__(self, index: "faiss.IndexIVF", vectors_MD: Vectors) -> None:
         """Take a filled FAISS index and the vectors it was made from, in memory or memory-mapped."""
         self._index, self._vectors_MD = index, vectors_MD
-        self.lists, self.library = int(index.nlist), f"faiss {_faiss().__version__}"
+        self.lists, self.library = int(index.nlist), f"faiss {load_faiss().__version__}"
 
     @classmethod
     def build(cls, vectors_MD: Vectors, *, seed: int = 0, block: int = 8 * BLOCK) -> Self:
@@ -65,7 +65,7 @@ class CreatorIndex:
             DataError: shapes do not fit, or a value is not finite.
             MissingExtraError: FAISS is not installed.
         """
-        library = _faiss()
+        library = load_faiss()
         creators, dimension = vectors_MD.shape
         check_shapes(vectors_MD[:0], vectors_MD, 1)
         lists = max(math.isqrt(creators), 1)
@@ -88,7 +88,7 @@ class CreatorIndex:
 
     def save(self, path: Path) -> None:
         """Write the index, whole or not at all, with its SHA-256 at the end; the vectors stay where they are."""
-        content = _faiss().serialize_index(self._index)
+        content = load_faiss().serialize_index(self._index)
         digest = hashlib.sha256(content.data).digest()
         write_atomically(path, lambda file: file.writelines((content.data, digest)))
 
@@ -104,7 +104,7 @@ class CreatorIndex:
             DataError: the file is missing, damaged, or belongs to other vectors.
             MissingExtraError: FAISS is not installed.
         """
-        library = _faiss()
+        library = load_faiss()
         if not path.is_file():
             raise DataError(f"{path}: no such file. Run evaluate.py with retrieve=ann; it writes the index.")
         held = np.fromfile(path, dtype=np.uint8)
@@ -138,7 +138,7 @@ class CreatorIndex:
         largest(float_BD, "queries", 0)
         k = min(k, len(self._vectors_MD))
         wanted = min(SPARE * k, len(self._vectors_MD))
-        settings = _faiss().SearchParametersIVF(nprobe=min(probes, self.lists))
+        settings = load_faiss().SearchParametersIVF(nprobe=min(probes, self.lists))
         rows_BK, scores_BK = np.empty((len(queries_BD), k), np.int64), np.empty((len(queries_BD), k))
         for start in range(0, len(queries_BD), QUERIES):
             some = slice(start, start + QUERIES)
@@ -150,7 +150,12 @@ class CreatorIndex:
         return rows_BK, scores_BK
 
 
-def _faiss() -> Any:
+def load_faiss() -> Any:
+    """Import FAISS.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # eight lines about processors otherwise
     try:
         import faiss  # noqa: PLC0415 — heavy, and an extra

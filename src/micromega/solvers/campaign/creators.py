@@ -74,7 +74,9 @@ def find_creators(
     accounts = market.table("accounts")
     accounts = accounts.filter(pc.equal(accounts["kind"], "creator"))
     _check_known(config, accounts)
-    creators = _join(_of_brand(scores, brand_id), accounts, config, market)
+    scored = _of_brand(scores, brand_id)
+    _check_scored(config, scored)
+    creators = _join(scored, accounts, config, market)
     reasons = {
         "excluded by must_exclude": ~np.isin(creators.creator_id, np.array(config.must_exclude, str)),
         "below min_followers or of unknown size": _not_below(creators.followers, config.min_followers),
@@ -169,6 +171,15 @@ def _check_known(config: CampaignConfig, accounts: pa.Table) -> None:
     for name in config.coverage or {}:
         if name not in categories:
             raise ConfigError(f"problem.coverage: no creator category {unknown(name, categories)}")
+
+
+def _check_scored(config: CampaignConfig, scored: pa.Table) -> None:
+    """Refuse to promise creators without a score, as most are where the table holds shortlists."""
+    if lost := sorted(set(config.must_include) - set(scored["creator_id"].to_pylist())):
+        raise ConfigError(
+            f"problem.must_include: {', '.join(lost)} cannot be planned, as the score table has {scored.num_rows:,} "
+            "creators for this brand and not these. Where it holds shortlists (retrieve=), raise evaluation.shortlist."
+        )
 
 
 def _not_below(values: NDArray[np.float64], limit: int | None, sign: int = 1) -> NDArray[np.bool_]:

@@ -3,9 +3,14 @@
 van den Oord et al. 2018, eq. 4; the logQ correction is that of Bengio & Senécal 2008 and Yi et al. 2019.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_ALL = 1 - 2**-53
+"""Largest share below 1; the logarithm of 1 − 1 would be infinite, and no number times 0 pairs."""
 
 
 def info_nce_loss(scores_NC: Tensor, target_N: Tensor, excluded_NC: Tensor, log_q_C: Tensor | None = None) -> Tensor:
@@ -44,5 +49,6 @@ def log_inclusion(pairs_M: Tensor, share: float) -> Tensor:
     Returns:
         (M,) log(1 − (1 − share)^pairs); −∞ for a creator without pairs.
     """
-    missed_M = torch.pow(torch.as_tensor(1 - share, dtype=torch.float64, device=pairs_M.device), pairs_M)
-    return torch.log1p(-missed_M).to(torch.get_default_dtype())
+    # By the logarithm of the chance to be missed, which no small share rounds away: MPS has no float64.
+    log_missed = math.log1p(-min(share, _ALL))
+    return (-torch.expm1(pairs_M * log_missed)).log()
