@@ -1,0 +1,166 @@
+"""Market tables to the arrays of `fit_growth`: views by day, and the statistics of posts of the paper's Table 6."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from micromega.errors import DataError
+from micromega.market.market import Market
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GrowthInputs:
+    """Arguments of `fit_growth`, and what they are.
+
+    Attributes:
+        impressions: (N, D) cumulative, NaN where a day is not listed.
+        days: (D,) ascending.
+        hashtag: (N,) under which each post is listed.
+        covariates: (N, P).
+        names: (P,) of the covariates.
+        post_ids: (N,).
+        left_out: covariate -> why it is not used.
+        dropped: reason -> posts that are left out for it.
+    """
+
+    impressions: Reals
+    days: Reals
+    hashtag: NDArray[np.object_]
+    covariates: Reals
+    names: tuple[str, ...]
+    post_ids: NDArray[np.object_]
+    left_out: dict[str, str]
+    dropped: dict[str, int]
+
+
+def _plain(column: str) -> Callable[[Market, pa.Table], Reals]:
+    return lambda market, posts: _reals(posts[column])
+
+
+def _log1p(column: str) -> Callable[[Market, pa.Table], Reals]:
+    return lambda market, posts: np.asarray(np.log1p(_reals(posts[column])))
+
+
+def _reals(column: pa.ChunkedArray) -> Reals:
+    """(N,) numbers, NaN where null."""
+    values: Reals = pc.cast(column, pa.float64()).to_numpy()
+    return values
+
+
+def _log_followers(market: Market, posts: pa.Table) -> Reals:
+    """Log (1 + followers) at publication; where no post tells, the account's at the crawl."""
+    if posts["author_followers"].null_count == len(posts):
+        return np.log1p(_of_author(market, posts, "followers"))
+    return np.log1p(_reals(posts["author_followers"]))
+
+
+def _of_author(market: Market, posts: pa.Table, column: str) -> Reals:
+    accounts = market.table("accounts")
+    row = pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks())
+    return _reals(accounts[column].take(row))
+
+
+def _tags(posts: pa.Table) -> Reals:
+    return _reals(pc.list_value_length(posts["hashtags"]))
+
+
+def _has_fyp(market: Market, posts: pa.Table) -> Reals:
+    tags, parent = pc.list_flatten(posts["hashtags"]), pc.list_parent_indices(posts["hashtags"])
+    fyp = pc.equal(pc.utf8_lower(tags), "fyp").to_numpy(zero_copy_only=False).astype(bool)
+    has = np.isin(np.arange(len(posts)), parent.to_numpy()[fyp]).astype(np.float64)
+    return np.where(np.isnan(_tags(posts)), np.nan, has)
+
+
+COVARIATES: dict[str, tuple[str, Callable[[Market, pa.Table], Reals]]] = {
+    "log_followers": ("posts.author_followers (or accounts.followers)", _log_followers),
+    "num_hashtags": ("posts.hashtags", lambda market, posts: _tags(posts)),
+    "num_trending": ("posts.trending_hashtags", _plain("trending_hashtags")),
+    "has_fyp": ("posts.hashtags", _has_fyp),
+    "log_hashtag_age": ("posts.hashtag_age_days", _log1p("hashtag_age_days")),
+    "is_trending": ("posts.is_trending", _plain("is_trending")),
+    "log_ranking": ("posts.ranking", _log1p("ranking")),
+    "log_age": ("posts.age_days", _log1p("age_days")),
+    "is_sponsored": ("posts.sponsored", _plain("sponsored")),
+    "is_verified": ("accounts.verified", lambda market, posts: _of_author(market, posts, "verified")),
+}
+"""Name -> columns it comes from, and how: skewed ones (followers, ages, ranking) as log(1 + value), the rest plain."""
+
+
+def growth_inputs(market: Market, *, covariates: Sequence[str] | None = None) -> GrowthInputs:
+    """Take views, hashtags and covariates from a market.
+
+    Args:
+        market: with the tables posts and views.
+        covariates: names in `COVARIATES`, each of which is then needed; by default all that the market has and that
+            differ between posts.
+
+    Returns:
+        Arrays for posts that have views, a hashtag and all covariates; `dropped` counts the others.
+
+    Raises:
+        DataError: a table or column is missing (says which, and how to make it), or no post is left.
+
+    Example:
+        >>> from micromega.market import simulate
+        >>> inputs = growth_inputs(simulate(seed=0, brands=12, creators=50, posts=4, audience="tiktok"))
+        >>> inputs.impressions.shape[1], inputs.names[0]
+        (14, 'log_followers')
+    """
+    views, posts = market.table("views"), market.table("posts", needs=("hashtag",))
+    unknown = sorted(set(covariates or ()) - set(COVARIATES))
+    if unknown:
+        raise DataError(f"There is no covariate called {', '.join(unknown)}. Covariates are: {', '.join(COVARIATES)}.")
+    impressions_ND, days_D = _by_day(views, posts)
+    dropped: dict[str, int] = {}
+    keep = _keep(np.ones(len(posts), dtype=bool), np.isfinite(impressions_ND).any(axis=1), "no views", dropped)
+    keep = _keep(keep, pc.is_valid(posts["hashtag"]).to_numpy(zero_copy_only=False), "no hashtag", dropped)
+    left_out: dict[str, str] = {}
+    chosen: dict[str, Reals] = {}
+    for name in covariates or COVARIATES:
+        source, make = COVARIATES[name]
+        values = make(market, posts)
+        if np.isnan(values[keep]).all():
+            left_out[name] = f"{source} holds no value"
+        elif np.nanmin(values[keep]) == np.nanmax(values[keep]):
+            left_out[name] = f"{source} is the same for all posts"
+        else:
+            chosen[name] = values
+    if left_out and covariates is not None:
+        name, why = next(iter(left_out.items()))
+        raise DataError(f'Covariate {name} cannot be used: {why} in market "{market.name}". Leave it out, or fill it.')
+    for name, values in chosen.items():
+        keep = _keep(keep, ~np.isnan(values), f"no {name}", dropped)
+    if not keep.any():
+        raise DataError(f'Market "{market.name}" has no post with views, a hashtag and all covariates: {dropped}.')
+    return GrowthInputs(
+        impressions=impressions_ND[keep],
+        days=days_D,
+        hashtag=posts["hashtag"].to_numpy()[keep],
+        covariates=np.column_stack([values[keep] for values in chosen.values()] or [np.empty((int(keep.sum()), 0))]),
+        names=tuple(chosen),
+        post_ids=posts["post_id"].to_numpy()[keep],
+        left_out=left_out,
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )
+
+
+def _keep(keep: NDArray[np.bool_], known: Any, reason: str, dropped: dict[str, int]) -> NDArray[np.bool_]:
+    dropped[reason] = int((keep & ~known).sum())
+    both: NDArray[np.bool_] = keep & known
+    return both
+
+
+def _by_day(views: pa.Table, posts: pa.Table) -> tuple[Reals, Reals]:
+    """(N, D) impressions of every post, NaN where not listed, and (D,) days."""
+    row = pc.index_in(views["post_id"], value_set=posts["post_id"].combine_chunks()).to_numpy()
+    days, column = np.unique(views["day"].to_numpy(), return_inverse=True)
+    impressions_ND = np.full((len(posts), len(days)), np.nan)
+    impressions_ND[row, column] = views["impressions"].to_numpy()
+    return impressions_ND, days.astype(np.float64)
