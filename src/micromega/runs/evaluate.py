@@ -19,11 +19,13 @@ from micromega.runs.evaluation import EvaluationRun
 from micromega.runs.lock import locked
 from micromega.runs.ranking import check_request, check_vectors, evaluate_ranking
 from micromega.runs.record import optimized
+from micromega.runs.representation import evaluate_representation
 
 log = logging.getLogger(__name__)
 Metrics = Mapping[str, Mapping[str, float]]
 KINDS: Mapping[str, Callable[[EvaluationRun], Metrics]] = {
     "mir": evaluate_ranking,
+    "vsvae": evaluate_representation,
 }
 """Choice of the group `evaluation` -> what judges and exports."""
 

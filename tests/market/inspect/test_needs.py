@@ -246,8 +246,9 @@ def test_deep_iv_needs_posts_of_several_creators(posts, creators, status, tmp_pa
 
 def test_models_of_this_version_are_those_that_can_be_configured(repository):
     now = {model.name for model in MODELS if not model.coming}
-    assert now == {"mir", "campaign"}
-    assert (repository / "conf" / "model" / "mir.yaml").is_file()
+    assert now == {"mir", "vsvae", "growth", "campaign"}
+    for name in now - {"growth", "campaign"}:  # growth is fitted by a function, a campaign is a problem
+        assert (repository / "conf" / "model" / f"{name}.yaml").is_file()
 
 
 def test_deep_iv_takes_earlier_likes_where_there_is_nothing_else(tmp_path):
@@ -257,8 +258,10 @@ def test_deep_iv_takes_earlier_likes_where_there_is_nothing_else(tmp_path):
 
 
 def test_models_beyond_the_ranker(tmp_path):
+    posts = tiny_tables()["posts"]
     market = write_tiny(
         tmp_path / "m",
+        posts=posts.append_column("hashtag", pa.array(["x"] * len(posts))),
         views=pa.table({"post_id": ["p1", "p1", "p2"], "day": [1, 2, 1], "impressions": [1, 2, 3]}),
         campaigns=pa.table({"campaign_id": ["k", "l"], "creator_id": ["ann", "ben"], "content_type": ["post"] * 2,
                             "revenue": [None, 4.0]}),
@@ -300,7 +303,7 @@ def test_features_make_content_vectors_possible(tmp_path):
         writer.append(["p1", "p2"], np.ones((2, 3)))
     market = Market.load(market.path)
     said = card(market, "vsvae")
-    assert (said.status, said.words) == ("no", "4 posts; audio 50%")
-    assert said.advice == "Fewer than 10 posts: there is nothing to learn from."
+    assert (said.status, said.words) == ("no", "4 posts; caption 100%, audio 50%")
+    assert said.advice.startswith("Fewer than 10 posts: there is nothing to learn from. Name what there is: data.parts")
     (feature,) = inspect_market(market).features
     assert (feature.name, feature.rows, feature.shape) == ("audio", 2, "3 float32")

@@ -21,10 +21,14 @@ LEAST: Mapping[str, tuple[int, str]] = {
     "diffusion": (10, "exposures"), "matching": (2, "customers"), "cascade": (2, "edges"),
 }  # fmt: skip
 """Below this there is nothing to learn from; chosen, not measured."""
+VSVAE_TEXTS = ("caption", "sticker_text", "speech_text")
+VSVAE_ARRAYS = ("image_frames", "image_objects", "image_sentiment", "audio", "editing")
+"""What data.parts reads by default: columns of posts, feature arrays."""
 LEAST_AUTHORS = 5
 """Deep IV compares creators, and resamples them for its bands."""
 _LEAST_ROWS: Mapping[str, tuple[str, int]] = {
     "mir": ("posts", LEAST_POSTS * LEAST_CREATORS), "campaign": ("posts", LEAST_POSTS * LEAST_CREATORS),
+    "vsvae": ("posts", 10),
     "deepiv": ("posts", 30), "effectiveness": ("campaigns", 10), "growth": ("views", 20),
     "diffusion": ("exposures", 10), "matching": ("orders", 2), "cascade": ("follows", 2),
 }  # fmt: skip
@@ -143,17 +147,17 @@ def _mir_of_arrays(market: Market) -> Usable:
 
 
 def _vsvae(market: Market) -> Usable:
-    posts = pc.unique(market.tables["posts"]["post_id"]) if "posts" in market.tables else pa.array([], pa.string())
-    shares = []
-    for name in market.feature_names:
-        feature = market.features(name)
-        if feature.key == "post_id" and len(posts):
-            share = (feature.rows_of(posts) >= 0).mean()
-            shares.append(f"{name} {share:.0%}")
+    posts = market.tables["posts"] if "posts" in market.tables else pa.table({"post_id": pa.array([], pa.string())})
+    ids = pc.unique(posts["post_id"])
+    texts = {name: len(posts) - posts[name].null_count for name in VSVAE_TEXTS if name in posts.column_names}
+    shares = [f"{name} {count / len(posts):.0%}" for name, count in texts.items() if count]
+    arrays = [market.features(name) for name in VSVAE_ARRAYS if name in market.feature_names and len(ids)]
+    shares += [f"{of.name} {(of.rows_of(ids) >= 0).mean():.0%}" for of in arrays if of.key == "post_id"]
     if not shares:
-        return Usable(words="no feature of posts", stop="The features are not of posts: extract some with key post_id.")
-    words = f"{_count(len(posts), 'post')}; " + ", ".join(shares)
-    return Usable(words=words, stop=_stop("vsvae", len(posts)), warning=_few("vsvae", len(posts), "posts"))
+        return Usable(words="no content of posts", stop="The features are not of posts: extract some with key post_id.")
+    words, absent = f"{_count(len(ids), 'post')}; " + ", ".join(shares), len(VSVAE_TEXTS) + len(VSVAE_ARRAYS)
+    advice = "Name what there is: data.parts=[…] (docs/vsvae.md)." if len(shares) < absent else ""
+    return Usable(words=words, stop=_stop("vsvae", len(ids)), warning=_few("vsvae", len(ids), "posts"), advice=advice)
 
 
 def _deepiv(market: Market) -> Usable:

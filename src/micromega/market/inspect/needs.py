@@ -70,7 +70,8 @@ def _need(what: str, *ways: str, remedy: str = "") -> Need:
     return Need(what=what, ways=tuple(tuple(way.split(" + ")) for way in ways), remedy=remedy)
 
 
-_MODALITIES = ("text_caption", "text_sticker", "text_speech", "image_frames", "image_objects", "audio", "editing")
+_TEXTS = ("caption", "sticker_text", "speech_text")
+_MODALITIES = ("image_frames", "image_objects", "audio", "editing")
 _PAIRS = _need("who worked with whom", "mentions")
 _NAMED = _need("posts that name the brand", "posts.mentioned_ids", "posts.brand_id")
 _FOLLOWERS = _need("followers of the creators", "accounts.followers")
@@ -94,19 +95,23 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="vsvae", title="Vectors of content (VS-VAE)",
-        gives="one vector per post from text, pictures and sound", coming=True,
+        gives="one vector per post from text, pictures and sound",
         needs=(
             _need(
-                "features of at least one modality", *(f"features/{name}" for name in _MODALITIES),
-                remedy="Make them with `python -m micromega.features market=folder market.path=…`: captions give "
-                "text_caption, files in posts.media_path give pictures, sound and editing.",
+                "at least one modality", *(f"posts.{name}" for name in _TEXTS),
+                *(f"features/{name}" for name in _MODALITIES),
+                remedy="Fill posts.caption, or posts.media_path with files, from which `python -m micromega.features "
+                "market=folder market.path=…` makes pictures, sound and editing.",
             ),
         ),
-        helps=tuple(
-            _need(what, *ways, remedy=EXTRACT) for what, *ways in (
-                ("pictures", "features/image_frames", "features/image_objects"), ("sound", "features/audio"),
-                ("editing", "features/editing"), ("text", "features/text_caption"),
-            )
+        helps=(
+            _need("text", *(f"posts.{name}" for name in _TEXTS)),
+            *(
+                _need(what, *ways, remedy=EXTRACT) for what, *ways in (
+                    ("pictures", "features/image_frames", "features/image_objects"), ("sound", "features/audio"),
+                    ("editing", "features/editing"),
+                )
+            ),
         ),
     ),
     ModelNeeds(
@@ -123,7 +128,10 @@ MODELS: tuple[ModelNeeds, ...] = (
             ),
         ),
         helps=(
-            _need("content vectors", *(f"features/{name}" for name in _MODALITIES), remedy=EXTRACT),
+            _need(
+                "content vectors", *(f"posts.{name}" for name in _TEXTS), *(f"features/{name}" for name in _MODALITIES),
+                remedy=EXTRACT,
+            ),
             _need("followers at publication", "posts.author_followers"),
             _need("statistics of the post", "posts.duration_s", "posts.is_trending", "posts.ranking"),
         ),
@@ -141,9 +149,11 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("events", "events"), _need("trends", "trends"), _FOLLOWERS, _need("prices", "campaigns.price")),
     ),
     ModelNeeds(
-        name="growth", title="Growth of impressions", gives="impressions of a post on any later day", coming=True,
-        needs=(_need("impressions on several days", "views"),),
-        helps=(_need("the hashtag that a post is listed under", "posts.hashtag"),),
+        name="growth", title="Growth of impressions", gives="impressions of a post on any later day",
+        needs=(
+            _need("impressions on several days", "views"),
+            _need("the hashtag that a post is listed under", "posts.hashtag"),
+        ),
     ),
     ModelNeeds(
         name="diffusion", title="Activation probabilities (diffusion)",

@@ -1,0 +1,151 @@
+"""The VS-VAE as a LightningModule: the bound, its schedule, what is logged."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from micromega.config.schema import plain
+from micromega.models.vsvae.batch import PostBatch, PostSpec
+from micromega.models.vsvae.config import VSVAEModelConfig
+from micromega.models.vsvae.network import VSVAE
+from micromega.models.vsvae.parts import TEXTS
+from micromega.models.vsvae.schedule import charged, divergence_weight
+
+ORIGIN = "micromega_origin"
+"""Where a checkpoint says what it has seen."""
+ACTIVE = 0.01
+"""Variance of the posterior mean over posts above which a dimension of r is in use (Burda et al. 2016)."""
+
+
+class VSVAEModule(pl.LightningModule):
+    """Maximise the evidence lower bound of posts (Tian et al. 2022, eq. 16).
+
+    Args:
+        config: network and training.
+        spec: sizes and statistics of the parts; `restore` rebuilds it from a checkpoint.
+    """
+
+    def __init__(self, config: VSVAEModelConfig, spec: PostSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.save_hyperparameters(
+            {"config": plain(dataclasses.asdict(config)), "sizes": dict(spec.sizes), "words": list(spec.words)}
+        )
+        self.network = VSVAE(config, spec)
+        self.register_buffer("_means", torch.zeros(3, config.latent_size), persistent=False)
+
+    @classmethod
+    def restore(cls, checkpoint: Mapping[str, Any]) -> "VSVAEModule":
+        """Rebuild a trained module from a checkpoint's plain values and tensors.
+
+        Args:
+            checkpoint: as read by `load_checkpoint`.
+
+        Returns:
+            The module, on the CPU, in evaluation mode.
+        """
+        saved, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
+        numbers = [part for part in saved["sizes"] if part not in TEXTS]
+        spec = PostSpec(
+            sizes=saved["sizes"],
+            words=tuple(saved["words"]),
+            word_vectors=weights["network.word_vectors"],
+            mean={part: weights[f"network.mean_{part}"] for part in numbers},
+            deviation={part: weights[f"network.deviation_{part}"] for part in numbers},
+        )
+        module = cls(VSVAEModelConfig(**saved["config"]), spec)
+        module.load_state_dict(weights)
+        return module.eval()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights have seen."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        checkpoint[ORIGIN] = {"market_fingerprint": data.market.fingerprint, "arrays": data.arrays}
+
+    def training_step(self, batch: PostBatch, batch_idx: int) -> Tensor:
+        """Negative bound of a batch, mean over posts."""
+        posterior = self.network.encode(self._hidden(batch))
+        r = posterior.sample(torch.randn_like(posterior.mean))
+        likelihood = self.network.log_likelihood(r, batch)
+        weights = self.config.weights
+        fit = torch.stack([weights.get(part, 1.0) * of.mean() for part, of in likelihood.items()]).sum()  # type: ignore[call-overload]
+        loss = self._divergence_weight() * charged(posterior.divergence(), self.config.free_nats) - fit
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        return loss + self._untouched(batch)
+
+    def _hidden(self, batch: PostBatch) -> PostBatch:
+        """Hide modalities of some posts from the encoder; one that a post has is always left."""
+        rate = self.config.modality_dropout
+        if not rate:
+            return batch
+        parts_of = list(self.network.modalities.values())
+        has = torch.stack([torch.stack([batch.lengths[part] > 0 for part in parts]).any(dim=0) for parts in parts_of])
+        chance = torch.rand(has.shape)
+        kept = has & (chance >= rate)
+        best = torch.where(has, chance, -1.0).argmax(dim=0)  # where nothing is left, the one that came nearest
+        kept[best, torch.arange(has.shape[1])] |= ~kept.any(dim=0)
+        return batch.hide({part: ~kept[number] for number, parts in enumerate(parts_of) for part in parts})
+
+    def _divergence_weight(self) -> float:
+        c = self.config
+        steps = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
+        return divergence_weight(self.global_step / steps, c.kl_schedule, c.kl_epochs, c.kl)
+
+    def _untouched(self, batch: PostBatch) -> Tensor | float:
+        """Zero that depends on all parameters, where a batch of one process may leave some of them out."""
+        if self.trainer.world_size == 1 or all(of.any() for of in batch.lengths.values()):
+            return 0.0
+        return 0.0 * torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to measure how much r varies."""
+        self._get_means().zero_()
+
+    def validation_step(self, batch: PostBatch, batch_idx: int) -> None:
+        """The bound with one draw, the same in every epoch, and its parts in nats per post."""
+        posterior = self.network.encode(batch)
+        noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(batch_idx))
+        likelihood = self.network.log_likelihood(posterior.sample(noise.to(posterior.mean)), batch)
+        divergence = posterior.divergence().sum(dim=1)
+        bound = torch.stack(list(likelihood.values())).sum(dim=0) - divergence
+        values = {"elbo": bound, "divergence": divergence} | {f"log_likelihood_{p}": of for p, of in likelihood.items()}
+        self.log_dict(
+            {f"val/{name}": value.mean() for name, value in values.items()}, batch_size=len(batch), sync_dist=True
+        )
+        mean = posterior.mean.double() if self.device.type != "mps" else posterior.mean
+        self._get_means().add_(torch.stack([torch.ones_like(mean), mean, mean**2]).sum(dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Count the dimensions of r that are in use."""
+        sums = self._get_means()
+        if self.trainer.world_size > 1:
+            gathered = self.all_gather(sums)
+            assert isinstance(gathered, Tensor)
+            sums = gathered.sum(dim=0)
+        count, total, squares = sums
+        self.log("val/active_units", ((squares / count - (total / count) ** 2) > ACTIVE).sum().float())
+
+    def _get_means(self) -> Tensor:
+        found = self._means
+        assert isinstance(found, Tensor)
+        return found
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam or AdamW; weights are kept small, biases and scales are not."""
+        trained = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for _, p in trained if p.ndim > 1], "weight_decay": self.config.weight_decay},
+            {"params": [p for _, p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = torch.optim.Adam if self.config.optimiser == "adam" else torch.optim.AdamW
+        return kind(groups, lr=self.config.learning_rate)
+
+    def describe_batch(self, batch: PostBatch) -> str:
+        """Name the posts of a batch, for messages."""
+        ids = self.trainer.datamodule.post_ids  # type: ignore[attr-defined]
+        shown = ", ".join(str(ids[row]) for row in batch.post[:10].tolist())
+        return f"{len(batch)} posts ({shown}, …)"

@@ -1,0 +1,137 @@
+"""Posts to vectors through the commands: train, break off, evaluate, export."""
+
+import json
+
+import numpy as np
+import pytest
+from fingerprints import result
+
+from micromega import cli
+from micromega.config.signature import run_name
+from micromega.config.validate import validate
+from micromega.errors import CheckpointError, ConfigError
+from micromega.runs import evaluate, train
+from micromega.runs.checkpoint import AtomicCheckpointIO
+from micromega.scores import read_scores
+from micromega.scores.embedding import vectors_of
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+]
+TINY = (
+    "experiment=vsvae/small",
+    *("market.brands=8", "market.creators=60", "market.posts=5", "data.batch_size=64", "data.min_count=2"),
+    *("model.latent_size=4", "model.text_hidden=4", "model.text_size=8", "model.frames_hidden=8"),
+    *("model.image_sizes=[16,8]", "model.audio_size=8", "model.editing_size=4", "trainer.max_epochs=2"),
+    *("callbacks.latest.every_n_train_steps=1", "evaluation.importance_samples=4", "evaluation.popularity_epochs=2"),
+)
+
+
+@pytest.fixture
+def request_of(tmp_path, markets):
+    from hydra import compose, initialize_config_dir
+
+    def make(*overrides, task="train", runs="runs"):
+        paths = [f"paths.root={tmp_path}", f"paths.runs={tmp_path / runs}", f"paths.markets={markets}"]
+        with initialize_config_dir(config_dir=cli.CONF, version_base="1.3"):
+            config = compose(task, [*TINY, *paths, *overrides])
+        return validate(config), config, tmp_path / runs / task / run_name(config, task)
+
+    return make
+
+
+def test_train_evaluate_export(request_of):
+    train.run(*request_of())
+    request = request_of(task="evaluate")
+    evaluate.run(*request)
+    folder = request[2]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics) == ["VSVAE", "no information", "PCA"]
+    assert {"text_accuracy", "frames_mse", "audio_mse", "editing_mse"} <= set(metrics["VSVAE"])
+    scores = read_scores(folder / "embedding.parquet", name="embedding")
+    vectors = vectors_of(scores.table)
+    assert vectors.shape == (340, 4)
+    assert np.isfinite(vectors).all()
+    assert vectors.std(axis=0).min() > 0
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert found["bounds"]["elbo"] <= found["bounds"]["importance_weighted"] + 5
+    assert found["facts"]["posts"] == {"train": 272, "validation": 34, "test": 34}
+    assert {probe["target"] for probe in found["probes"]} >= {"subject", "quality"}
+    assert "<title>" in (folder / "report.html").read_text()
+    assert not list(folder.glob("*.part"))
+
+
+def test_test_posts_alone(request_of):
+    train.run(*request_of())
+    request = request_of("evaluation.posts=test", "evaluation.popularity=false", task="evaluate")
+    evaluate.run(*request)
+    assert read_scores(request[2] / "embedding.parquet", name="embedding").table.num_rows == 34
+
+
+class Killed(BaseException):
+    """Stands for the process's end."""
+
+
+@pytest.mark.parametrize(
+    "overrides", [(), ("model.posterior=mixture", "model.modality_dropout=0.3", "data.num_workers=1")]
+)
+def test_broken_off_is_as_never_stopped(request_of, monkeypatch, overrides):
+    original, saved = AtomicCheckpointIO.save_checkpoint, []
+
+    def save(self, checkpoint, path, storage_options=None):
+        original(self, checkpoint, path, storage_options)
+        saved.append(path)
+        if len(saved) == stop_after:
+            raise Killed
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+    stop_after = None
+    whole = request_of(*overrides, runs="whole")
+    train.run(*whole)
+    count, stop_after = len(saved), 4
+    assert count > 6
+    saved.clear()
+    broken = request_of(*overrides, runs="broken")
+    with pytest.raises(Killed):
+        train.run(*broken)
+    stop_after = None
+    train.run(*broken)
+    assert result(broken[2]) == result(whole[2])
+
+
+def test_a_checkpoint_describes_another_market_with_its_own_words(request_of):
+    first = request_of()
+    train.run(*first)
+    checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))
+    request = request_of("market.seed=5", f"ckpt_path={checkpoint}", "evaluation.popularity=false", task="evaluate")
+    evaluate.run(*request)
+    assert read_scores(request[2] / "embedding.parquet", name="embedding").table.num_rows == 340
+
+
+def test_a_checkpoint_of_other_parts_is_refused(request_of):
+    first = request_of()
+    train.run(*first)
+    checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))
+    with pytest.raises(CheckpointError, match=r"audio \(21 then, none now\)"):
+        evaluate.run(*request_of("data.parts=[caption,editing]", f"ckpt_path={checkpoint}", task="evaluate"))
+
+
+def test_texts_alone(request_of):
+    overrides = ("data.parts=[caption]", "evaluation.popularity=false")
+    train.run(*request_of(*overrides))
+    request = request_of(*overrides, task="evaluate")
+    evaluate.run(*request)
+    assert list(json.loads((request[2] / "metrics.json").read_text())["VSVAE"]) == ["text_accuracy", "caption_accuracy"]
+
+
+def test_half_precision_and_accumulated_gradients(request_of):
+    request = request_of("+trainer.precision=bf16-mixed", "+trainer.accumulate_grad_batches=2")
+    train.run(*request)
+    assert np.isfinite(json.loads((request[2] / "metrics.json").read_text())["val/elbo"])
+
+
+def test_shortlists_are_for_rankers(request_of):
+    with pytest.raises(ConfigError, match="only a ranker has shortlists"):
+        evaluate.run(*request_of("retrieve=exact", task="evaluate"))
