@@ -86,6 +86,7 @@ def test_wrong_values_are_named_with_file_key_value_and_choices(repository, over
     [
         (["data.hard_negatives=4"], ["data.hard_negatives is for data.lists=pairs", "conf/data/mir.yaml"]),
         (["model.temperature=0.2"], ["model.temperature is for model.score=cosine", "conf/model/mir.yaml"]),
+        (["model.creator_choice=1"], ["model.creator_choice is for model.loss=softmax or info_nce"]),
         (["model.weight_decay=0.1"], ["model.weight_decay is for model.optimiser=adamw"]),
         (
             ["model.modality_dropout=0.2", "model.shared_directions=8"],
@@ -105,6 +106,7 @@ def test_settings_that_would_do_nothing_are_refused(repository, overrides, words
     [
         ["data.hard_negatives=4", "data.lists=pairs", "model.loss=softmax"],
         ["model.temperature=0.2", "model.score=cosine"],
+        ["model.creator_choice=1", "model.loss=info_nce", "data.lists=pairs"],
         ["model.weight_decay=0.1", "model.optimiser=adamw"],
         ["model.modality_dropout=0.2"],
         ["model.shared_directions=8"],

@@ -14,6 +14,7 @@ from micromega.models.mir.build import build_accounts
 from micromega.models.mir.config import MIRDataConfig, MIRModelConfig
 from micromega.models.mir.data import MIRData
 from micromega.models.mir.module import MIRModule
+from micromega.models.mir.pairs import PairDataset
 from micromega.models.mir.splits import split_brands
 
 MENTIONS = MIRDataConfig(brand_posts="mentions", min_positives=2, min_posts=1, list_length=2, hashed_size=64)
@@ -83,6 +84,23 @@ def test_views_are_the_posts_that_they_say():
         expected = [n for n, (author, _, brands) in enumerate(posts) if brand in brands and author != creator]
         assert accounts.members[view].indices.tolist() == expected
         assert creator not in authors[accounts.members[view].indices]
+
+
+def test_a_creator_chooses_among_views_that_all_lack_a_partner_and_all_its_posts():
+    # The scores of a trained ranker would not show it: whoever is scored is shown views that lack a partner.
+    market = world_without_signal(0)
+    accounts = build_accounts(market, MENTIONS)
+    batch = PairDataset(accounts, np.arange(20), MENTIONS, torch.device("cpu"))[0, torch.arange(100)]
+    authors = np.array(market.tables["posts"]["account_id"].to_pylist())
+    whole = [set(authors[accounts.members[brand].indices]) for brand in range(20)]
+    for target in batch["target"].unique():
+        creator = accounts.creator_ids[accounts.candidates(np.arange(20), "split")][target]
+        for brand, view, partners, own in zip(
+            *map(batch.get, ("brand", "brand_view", "partners", "target")), strict=True
+        ):
+            seen = set(authors[accounts.members[view].indices])
+            assert len(seen) == len(whole[brand]) - 1
+            assert creator not in seen or (target in partners and own != target)  # these columns are left out
 
 
 def world_without_signal(seed, brands=20):
@@ -227,9 +245,16 @@ def test_a_trained_ranker_finds_nothing_either():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("loss", ["softmax", "info_nce"])
-def test_nor_does_one_trained_on_partners(loss):
-    model = {"loss": loss, "score": "cosine", "fusion": "linear", "optimiser": "adamw", "dropout": 0.1}
+@pytest.mark.parametrize(("loss", "choice"), [("softmax", 0.0), ("info_nce", 0.0), ("softmax", 1.0)])
+def test_nor_does_one_trained_on_partners(loss, choice):
+    model = {
+        "loss": loss,
+        "creator_choice": choice,
+        "score": "cosine",
+        "fusion": "linear",
+        "optimiser": "adamw",
+        "dropout": 0.1,
+    }
     found = [trained_auc(seed, lists="pairs", learning_rate=0.003, **model) for seed in range(6)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.035)
 

@@ -100,6 +100,45 @@ def test_info_nce_compares_with_the_different_creators_of_the_batch(data):
     assert module.training_step(batch, 0).item() == pytest.approx(np.mean(losses), rel=1e-4)
 
 
+def choice_by_hand(module, data, batch):
+    """The creators' choice among brands, one row and one column at a time."""
+    scores, brands, targets = inner_products(module, data, batch), batch["brand"].tolist(), batch["target"].tolist()
+    losses = []
+    for row, (brand, target) in enumerate(zip(brands, targets, strict=True)):
+        total, seen = math.exp(scores[row, target]), {brand}
+        for column, other in enumerate(brands):
+            if other not in seen and target not in batch["partners"][column].tolist():
+                total += math.exp(scores[column, target])
+            seen.add(other)
+        losses.append(math.log(total) - scores[row, target])
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "info_nce"])
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_creators_choose_among_the_brands_of_the_batch(data, loss, weight):
+    _, batch = batch_of(data, rows=torch.randperm(60, generator=torch.Generator().manual_seed(0))[:40])
+    assert len(set(batch["brand"].tolist())) < 40, "brands come again"
+    plain, module = (
+        module_of(data, loss=loss, tied=False),
+        module_of(data, loss=loss, tied=False, creator_choice=weight),
+    )
+    wanted = (plain.training_step(batch, 0).item() + weight * choice_by_hand(module, data, batch)) / (1 + weight)
+    assert module.training_step(batch, 0).item() == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "info_nce"])
+def test_the_choice_of_creators_trains_both_towers(data, loss):
+    _, batch = batch_of(data)
+    gradients = []
+    for weight in (0.0, 1.0):
+        module = module_of(data, loss=loss, tied=False, creator_choice=weight)
+        module.training_step(batch, 0).backward()
+        gradients.append({name: (1 + weight) * value.grad for name, value in module.named_parameters()})
+    for name, brands_alone in gradients[0].items():
+        assert not torch.allclose(gradients[1][name], brands_alone, rtol=1e-3), name
+
+
 def test_a_loss_and_rows_that_do_not_go_together_are_refused(data, small_market):
     _, batch = batch_of(data)
     with pytest.raises(ConfigError, match=r"set data\.lists=buckets"):

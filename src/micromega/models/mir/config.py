@@ -135,6 +135,8 @@ class MIRModelConfig:
     loss: Literal["top_one", "list_mle", "approx_ndcg", "lambda_loss", "softmax", "info_nce"] = "top_one"
     """On lists of K: the paper's top-1-over-K cross-entropy, or one of later work on learning to rank. With
     data.lists=pairs: softmax over all candidates, or over those of the batch with logQ correction."""
+    creator_choice: Annotated[float, Field(ge=0)] = 0.0
+    """With data.lists=pairs: weight of each partner's choice among the brands of the batch; 0: only brands choose."""
     reduction: Literal["mean", "sum"] = "mean"
     """Over the lists of a batch; the authors' code sums."""
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
@@ -156,6 +158,11 @@ class MIRModelConfig:
             )
         if self.score != "cosine" and self.temperature != START_TEMPERATURE:
             raise ValueError("model.temperature is for model.score=cosine: set that, or leave model.temperature out")
+        if self.creator_choice and self.loss not in ("softmax", "info_nce"):
+            raise ValueError(
+                "model.creator_choice is for model.loss=softmax or info_nce: set one of these, with data.lists=pairs, "
+                "or model.creator_choice=0"
+            )
         if self.weight_decay and self.optimiser != "adamw":
             raise ValueError("model.weight_decay is for model.optimiser=adamw: set that, or model.weight_decay=0")
         return self

@@ -20,7 +20,7 @@ from micromega.models.mir.losses.approx_ndcg import approx_ndcg_loss
 from micromega.models.mir.losses.info_nce import log_inclusion
 from micromega.models.mir.losses.lambda_loss import lambda_loss
 from micromega.models.mir.losses.list_mle import list_mle_loss
-from micromega.models.mir.losses.partners import full_softmax_loss, in_batch_loss
+from micromega.models.mir.losses.partners import creator_choice_loss, full_softmax_loss, in_batch_loss
 from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.network import Encoder, Temperature
@@ -255,12 +255,21 @@ class MIRModule(pl.LightningModule):
         target, partners, hard = batch["target"], batch["partners"], batch["hard_negatives"]
         candidates, brands = self._first_creator + self._get("training_creators"), self._brands(batch["brand_view"])
         if self.config.loss == "softmax":
-            return full_softmax_loss(brands, self._creators(candidates), target, partners, hard)
-        sample, first = self._of_all_processes(target)
-        creators = self._creators(candidates[torch.cat([sample, hard.flatten()])])
-        rivals = creators[len(sample) :].view(*hard.shape, creators.shape[1])
-        log_q = log_inclusion(self._get("training_pairs")[sample], len(sample) / self._pairs)
-        return in_batch_loss(brands, creators[: len(sample)], rivals, sample, partners, hard, log_q, first)
+            creators = self._creators(candidates)
+            loss, chosen = full_softmax_loss(brands, creators, target, partners, hard), creators[target]
+        else:
+            sample, first = self._of_all_processes(target)
+            creators = self._creators(candidates[torch.cat([sample, hard.flatten()])])
+            rivals = creators[len(sample) :].view(*hard.shape, creators.shape[1])
+            log_q = log_inclusion(self._get("training_pairs")[sample], len(sample) / self._pairs)
+            loss = in_batch_loss(brands, creators[: len(sample)], rivals, sample, partners, hard, log_q, first)
+            chosen = creators[first : first + len(target)]
+        weight = self.config.creator_choice
+        if not weight:
+            return loss
+        # Among the brands of this process only: with several, the choice is from fewer.
+        choice = creator_choice_loss(chosen, brands, batch["brand"], target, partners)
+        return (loss + weight * choice) / (1 + weight)
 
     @torch.no_grad()
     def embeddings(self, brands: Tensor, creators: NDArray[np.int64] | None = None) -> tuple[Tensor, Tensor]:

@@ -69,3 +69,27 @@ def in_batch_loss(
         log_q_S = F.pad(log_q_S, (0, hard_LH.shape[1]))
     target_L = first + torch.arange(len(brands_LD), device=sample_S.device)
     return info_nce_loss(scores_LC, target_L, excluded_LC, log_q_S)
+
+
+def creator_choice_loss(
+    creators_LD: Tensor, brands_LD: Tensor, brand_L: Tensor, target_L: Tensor, partners_LP: Tensor
+) -> Tensor:
+    """Each partner chooses its brand among the others of the rows, as captions choose pictures in CLIP.
+
+    Radford et al. 2021, section 2.3. Every column is a view that lacks one partner of its brand, and none that is left
+    has a post of the creator who chooses, so views with and without a post are never told apart here either.
+
+    Args:
+        creators_LD: embeddings of the rows' partners.
+        brands_LD: embeddings of the rows' brand views.
+        brand_L: brands of the rows.
+        target_L: places of the partners among the training candidates.
+        partners_LP: places of all partners of each row's brand, padded.
+
+    Returns:
+        Scalar, the mean over rows; rivals are neither weighted nor corrected for how often a brand is drawn.
+    """
+    again_L = (brand_L == brand_L[:, None]).triu(1).any(dim=0)  # a brand's later columns
+    works_LL = (partners_LP[:, :, None] == target_L).any(dim=1).T  # the row's creator for the column's brand
+    own_L = torch.arange(len(target_L), device=target_L.device)
+    return info_nce_loss(creators_LD @ brands_LD.T, own_L, works_LL | again_L)
