@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from fingerprints import result
 
 from micromega import cli
 from micromega.config.signature import run_name
 from micromega.config.validate import validate
-from micromega.errors import CheckpointError, ConfigError
+from micromega.errors import CheckpointError, ConfigError, DataError
+from micromega.models.vsvae.evaluate import _device
 from micromega.runs import evaluate, train
 from micromega.runs.checkpoint import AtomicCheckpointIO
 from micromega.scores import read_scores
@@ -116,6 +118,50 @@ def test_a_checkpoint_of_other_parts_is_refused(request_of):
     checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))
     with pytest.raises(CheckpointError, match=r"audio \(21 then, none now\)"):
         evaluate.run(*request_of("data.parts=[caption,editing]", f"ckpt_path={checkpoint}", task="evaluate"))
+
+
+def test_a_checkpoint_of_another_split_or_model_is_refused(request_of, tmp_path):
+    first = request_of("data.parts=[caption]")
+    train.run(*first)
+    checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))
+    wanted = ("data.parts=[caption]", "market.seed=0", "seed=7", f"ckpt_path={checkpoint}")
+    with pytest.raises(CheckpointError, match=r"held out here were trained on.*data\.seed=0\."):
+        evaluate.run(*request_of(*wanted, task="evaluate"))
+    other = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {}, "hyper_parameters": {"config": {}}}, other)
+    with pytest.raises(CheckpointError, match="no checkpoint of a VS-VAE"):
+        evaluate.run(*request_of(f"ckpt_path={other}", task="evaluate"))
+
+
+def test_a_checkpoint_of_other_columns_is_refused(request_of):
+    wanted = ("data.parts=[editing]", "data.arrays={}")
+    first = request_of(*wanted, "data.columns=[duration_s]")
+    train.run(*first)
+    checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))
+    with pytest.raises(CheckpointError, match=r"other columns. Give data.columns=\[duration_s\]"):
+        evaluate.run(*request_of(*wanted, "data.columns=[likes]", f"ckpt_path={checkpoint}", task="evaluate"))
+
+
+def test_a_market_that_growth_cannot_be_fitted_to_is_judged_without(request_of, monkeypatch):
+    def refuse(*_, **__):
+        raise DataError("impressions are all 0.")
+
+    train.run(*request_of("data.parts=[caption]"))
+    request = request_of("data.parts=[caption]", task="evaluate")
+    monkeypatch.setattr("micromega.models.vsvae.evaluate.fit_growth", refuse)
+    evaluate.run(*request)
+    found = json.loads((request[2] / "evaluation.json").read_text())
+    assert found["popularity"] is None
+    assert "The popularity test was not made. impressions are all 0." in found["absent"]
+
+
+def test_an_accelerator_that_torch_was_only_built_for_is_not_used(monkeypatch):
+    monkeypatch.setattr(
+        torch.accelerator,
+        "current_accelerator",
+        lambda check_available=False: None if check_available else torch.device("cuda"),
+    )
+    assert _device() == torch.device("cpu")
 
 
 def test_texts_alone(request_of):

@@ -2,13 +2,15 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from micromega.config.schema import dotted
 from micromega.config.validate import resolve_target
-from micromega.errors import MissingExtraError
+from micromega.errors import CheckpointError, MissingExtraError
 from micromega.files import write_text_atomically
 from micromega.models.vsvae.data import PostData
 from micromega.models.vsvae.result import ContentEvaluation
@@ -32,7 +34,7 @@ def evaluate_representation(run: EvaluationRun) -> Mapping[str, Mapping[str, flo
     """
     request, folder = run.request, run.folder
     checkpoint = load_checkpoint(run.checkpoint)
-    data = PostData(request.data, run.market, words=checkpoint["hyper_parameters"]["words"] or None)
+    data = PostData(request.data, run.market, words=_words(checkpoint, run.checkpoint))
     evaluate = resolve_target(dotted(type(request.evaluation).config_target))
     kept = folder / "r.npy.part"
     try:
@@ -52,6 +54,13 @@ def evaluate_representation(run: EvaluationRun) -> Mapping[str, Mapping[str, flo
         kept.unlink(missing_ok=True)
     _report(run, result, lineage)
     return result.metrics
+
+
+def _words(checkpoint: Mapping[str, Any], file: Path) -> Sequence[str] | None:
+    saved = checkpoint.get("hyper_parameters", {})
+    if "words" not in saved or "sizes" not in saved:
+        raise CheckpointError(f"{file}: no checkpoint of a VS-VAE. Give one that train.py made with this model.")
+    return saved["words"] or None
 
 
 def _export(run: EvaluationRun, result: ContentEvaluation, data: PostData, lineage: Lineage) -> None:

@@ -121,3 +121,22 @@ def test_posts_that_lack_something_are_counted(tiktok_market):
     assert np.isfinite(inputs.impressions[0, 1:]).all()
     with pytest.raises(DataError, match="has no post with views"):
         growth_inputs(replace(market, tables={**market.tables, "views": views.slice(0, 14)}))
+
+
+def test_a_covariate_that_is_constant_among_the_posts_that_are_left_is_left_out(tiktok_market):
+    posts = tiktok_market.tables["posts"]
+    trending = posts["is_trending"].to_numpy(zero_copy_only=False).astype(bool)
+    ranking = pa.array(posts["ranking"].to_pylist(), pa.int64(), mask=~trending).cast(
+        posts.schema.field("ranking").type
+    )
+    at = posts.column_names.index("ranking")
+    changed = posts.set_column(at, posts.schema.field(at), ranking)  # ranked where trending only
+    market = replace(tiktok_market, tables={**tiktok_market.tables, "posts": changed})
+    inputs = growth_inputs(market)
+    assert (
+        inputs.left_out["is_trending"] == "posts.is_trending is the same for all posts that have the other covariates"
+    )
+    assert "is_trending" not in inputs.names
+    assert np.ptp(inputs.covariates, axis=0).all()
+    with pytest.raises(DataError, match="Covariate is_trending cannot be used"):
+        growth_inputs(market, covariates=["log_ranking", "is_trending"])

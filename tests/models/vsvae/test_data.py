@@ -289,6 +289,30 @@ def test_columns_that_are_no_numbers(make_market, columns, error, message):
         data(market, parts=("editing",), columns=columns)
 
 
+@pytest.mark.parametrize("bucketing", [0, 2])
+def test_order_of_the_first_epoch_for_ever(small_market, bucketing):
+    made = data(small_market, parts=("caption",), bucketing=bucketing, resample=False)
+    loader = made.train_dataloader()
+    epochs = []
+    for number in (0, 3):
+        loader.sampler.set_epoch(number)
+        epochs.append([batch.post.tolist() for batch in loader])
+    assert epochs[0] == epochs[1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"parts": ("caption",), "columns": ("likes",)}, r"data\.columns=\[likes\].*editing, which is not in data"),
+        ({"parts": ("caption",), "arrays": {"caption": "text"}}, "data.arrays names caption: texts come from"),
+    ],
+)
+def test_settings_that_would_do_nothing(make_market, changed, message):
+    market = make_market({"caption": ["soup"] * 40, "likes": [1] * 40})
+    with pytest.raises(ConfigError, match=message):
+        data(market, **changed)
+
+
 def test_columns_without_a_logarithm():
     from micromega.models.vsvae.columns import read_columns
 

@@ -1,5 +1,6 @@
 """Training: it learns, every weight takes part, checkpoints are plain, schedules do what they say."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,9 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from posts_made_up import SIZES, batch, small, spec
+from posts_made_up import SIZES, TEXTS, batch, small, spec
 
+from micromega.errors import ConfigError
 from micromega.models.vsvae.module import VSVAEModule
 from micromega.models.vsvae.parts import MODALITIES
 from micromega.models.vsvae.schedule import charged, divergence_weight
@@ -29,7 +31,7 @@ class Posts(pl.LightningDataModule):
     def __init__(self, *batches, **changed):
         super().__init__()
         self.batches = batches
-        self.market, self.arrays = SimpleNamespace(fingerprint="f"), {"audio": "a"}
+        self.origin = {"market_fingerprint": "f", "arrays": {"audio": "a"}, "split": {"seed": 0}}
         self.post_ids = [f"p{number}" for number in range(99)]
 
     def train_dataloader(self):
@@ -91,6 +93,45 @@ def test_every_weight_gets_a_gradient(posterior):
             assert parameter.grad.abs().any(), name
 
 
+def test_no_weight_is_left_out_where_a_process_sees_a_part_of_nobody():
+    """DistributedDataParallel waits for every weight; modality dropout may hide a text that the posts do have."""
+    module = VSVAEModule(small(modality_dropout=0.3), spec())
+    module._trainer = SimpleNamespace(
+        num_training_batches=1, accumulate_grad_batches=1, world_size=2, global_step=1, barebones=True
+    )
+    module.log = lambda *_, **__: None
+    posts = batch(absent=0.0)
+    module._hidden = lambda posts: posts.hide(dict.fromkeys(TEXTS, torch.ones(6, dtype=torch.bool)))
+    module.training_step(posts, 0).backward()
+    assert [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize("posterior", ["joint", "mixture"])
+def test_validation_draws_the_same_each_time_and_leaves_other_draws_alone(posterior):
+    module = VSVAEModule(small(posterior=posterior), spec())
+    logged = []
+    module.log_dict = lambda values, **_: logged.append(values)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        module.validation_step(batch(absent=0.0), 3)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(logged[0][name], logged[1][name]) for name in logged[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "sizes", "message"),
+    [
+        ({"weights": {"audio": 2.0}}, {"editing": 2}, "model.weights names audio.*they have editing"),
+        ({"learn_words": True}, {"editing": 2}, "learn_words=true: data.parts has no text"),
+    ],
+)
+def test_settings_of_parts_that_posts_lack_are_refused(changed, sizes, message):
+    known = dataclasses.replace(spec(sizes), words=())
+    with pytest.raises(ConfigError, match=message):
+        VSVAEModule(small(**changed), known)
+
+
 def test_checkpoints_are_plain_and_restore_the_module(tmp_path):
     posts = batch()
     module = VSVAEModule(small(weights={"audio": 2.0}), spec())
@@ -101,7 +142,7 @@ def test_checkpoints_are_plain_and_restore_the_module(tmp_path):
     module.eval()
     assert restored.config == module.config
     assert torch.equal(restored.network.encode(posts).mean, module.network.encode(posts).mean)
-    assert checkpoint["micromega_origin"]["arrays"] == {"audio": "a"}
+    assert checkpoint["micromega_origin"] == {"market_fingerprint": "f", "arrays": {"audio": "a"}, "split": {"seed": 0}}
     assert checkpoint["hyper_parameters"]["words"] == [f"word{number}" for number in range(11)]
 
 
@@ -164,6 +205,16 @@ def test_the_weight_of_the_divergence_rises_by_epochs():
     module._divergence_weight = lambda: seen.append(original()) or seen[-1]
     fit(module, *[batch()] * 4, epochs=3)
     assert seen == pytest.approx([min(1, step / 8) for step in range(12)])
+
+
+def test_the_weight_of_the_divergence_rises_by_epochs_where_gradients_are_accumulated():
+    module = VSVAEModule(small(kl_schedule="linear", kl_epochs=2.0), spec())
+    seen = []
+    original = module._divergence_weight
+    module._divergence_weight = lambda: seen.append(original()) or seen[-1]
+    fit(module, *[batch()] * 5, epochs=3, accumulate_grad_batches=2)  # steps after batches 2, 4 and 5
+    steps = [0, 0, 1, 1, 2]
+    assert seen == pytest.approx([min(1, (3 * epoch + step) / 6) for epoch in range(3) for step in steps])
 
 
 def test_weights_shrink_and_biases_do_not():

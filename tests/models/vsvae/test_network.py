@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from posts_made_up import SIZES, TEXTS, batch, small, spec
 
+from micromega.models.vsvae import bounds, sequences
 from micromega.models.vsvae.batch import PostBatch
 from micromega.models.vsvae.bounds import importance_weighted_bound
 from micromega.models.vsvae.network import VSVAE
@@ -116,6 +117,27 @@ def test_an_lstm_both_ways_is_that_of_torch_packed():
     assert torch.allclose(ours.last(values, lengths), last.transpose(0, 1).flatten(1), atol=1e-6)
 
 
+@pytest.mark.parametrize("posterior", ["joint", "product"])
+def test_packed_sequences_give_what_padded_ones_give(monkeypatch, posterior):
+    """Packed is what other devices than the CPU do."""
+    made, posts = network(posterior=posterior), batch()
+    r, found = torch.randn(6, 3), []
+    for _ in range(2):
+        made.zero_grad()
+        likelihood = made.log_likelihood(r, posts)
+        loss = made.encode(posts).mean.square().sum() + torch.stack(list(likelihood.values())).sum()
+        loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in made.parameters() if p.grad is not None)])
+        monkeypatch.setattr(sequences, "_states", sequences._packed)
+    for padded, packed in zip(*found, strict=True):
+        assert torch.allclose(padded, packed, rtol=1e-4, atol=1e-5)
+
+
+def test_packed_states_are_as_long_as_what_is_read():
+    values, lengths = torch.randn(3, 6, 4), torch.tensor([2, 4, 1])
+    assert sequences._packed(torch.nn.LSTM(4, 5, batch_first=True), values, lengths).shape == (3, 6, 5)
+
+
 def test_sequences_of_single_posts_agree():
     made, posts = network(), batch(absent=0.0)
     text = made.encoders["text"]
@@ -205,6 +227,23 @@ def test_the_importance_weighted_bound_rises_from_the_elbo(posterior):
         for k in (1, 5, 50)
     ]
     assert (found[0].mean() < found[1].mean()) & (found[1].mean() < found[2].mean())
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_the_bound_is_the_same_however_much_is_decoded_at_a_time(monkeypatch, posterior):
+    made, posts = network(posterior=posterior), batch(absent=0.0)
+    whole = importance_weighted_bound(made, posts, 7, torch.Generator().manual_seed(0))
+    words = max(int(posts.lengths[part].sum()) for part in TEXTS) * SIZES["caption"]
+    monkeypatch.setattr(bounds, "_NUMBERS", 2 * words)
+    assert bounds._draws(made, posts) == 2
+    parts = importance_weighted_bound(made, posts, 7, torch.Generator().manual_seed(0))
+    if posterior == "mixture":  # experts are drawn for each part
+        assert torch.isfinite(parts).all()
+    else:
+        assert torch.allclose(whole, parts, atol=1e-4)
+    state = torch.get_rng_state()
+    assert torch.equal(parts, importance_weighted_bound(made, posts, 7, torch.Generator().manual_seed(0)))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_the_bound_reaches_the_likelihood_of_a_linear_gaussian_model():

@@ -48,6 +48,15 @@ def test_seed_and_epoch_alone_decide():
     assert epoch(BucketedBatches(LENGTH, 8, 1, window=3)) != first
 
 
+def test_the_first_epoch_for_ever():
+    sampler = BucketedBatches(LENGTH, 8, 0, window=3, resample=False)
+    assert epoch(BucketedBatches(LENGTH, 8, 0, window=3), 0) == [rows.tolist() for _, rows in sampler]
+    sampler.set_epoch(4)
+    assert [(number, rows.tolist()) for number, rows in sampler] == [
+        (0, rows) for rows in epoch(BucketedBatches(LENGTH, 8, 0, window=3), 0)
+    ]
+
+
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_ranks_share_the_posts_and_have_like_batches_at_the_same_step(ranks):
     shares = [epoch(BucketedBatches(LENGTH, 8, 0, window=4, rank=rank, ranks=ranks)) for rank in range(ranks)]

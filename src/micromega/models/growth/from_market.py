@@ -132,11 +132,14 @@ def growth_inputs(market: Market, *, covariates: Sequence[str] | None = None) ->
             left_out[name] = f"{source} is the same for all posts"
         else:
             chosen[name] = values
+    for name, values in chosen.items():
+        keep = _keep(keep, ~np.isnan(values), f"no {name}", dropped)
+    for name in [name for name, values in chosen.items() if keep.any() and not np.ptp(values[keep])]:
+        left_out[name] = f"{COVARIATES[name][0]} is the same for all posts that have the other covariates"
+        del chosen[name]
     if left_out and covariates is not None:
         name, why = next(iter(left_out.items()))
         raise DataError(f'Covariate {name} cannot be used: {why} in market "{market.name}". Leave it out, or fill it.')
-    for name, values in chosen.items():
-        keep = _keep(keep, ~np.isnan(values), f"no {name}", dropped)
     if not keep.any():
         raise DataError(f'Market "{market.name}" has no post with views, a hashtag and all covariates: {dropped}.')
     return GrowthInputs(

@@ -33,11 +33,6 @@ class PostBatch:
         values = {part: value.to(device, non_blocking=True) for part, value in self.values.items()}
         return PostBatch(post=self.post, values=values, lengths=self.lengths)
 
-    def pin_memory(self) -> "PostBatch":
-        """Pin the values, for a DataLoader that feeds a GPU."""
-        values = {part: value.pin_memory() for part, value in self.values.items()}
-        return PostBatch(post=self.post, values=values, lengths=self.lengths)
-
     def hide(self, hidden: Mapping[str, Tensor]) -> "PostBatch":
         """Make some posts lack some parts.
 

@@ -94,12 +94,12 @@ class VSVAEModelConfig:
     """Chance that a modality of a post is hidden from the encoder in training (never all); the decoder still has to
     restore it."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """On the inputs of the dense layers."""
+    """On the inputs of the encoders' dense layers, and of those that decode pictures."""
     likelihood_scale: Literal["unit", "learned"] = "learned"
     """Deviation of the Gaussian likelihoods: 1 (mean squared error, the paper), or one learned for each part, so that
     4,096 numbers of a picture do not drown 16 of editing."""
     weights: dict[Part, Annotated[float, Field(ge=0)]] = dataclasses.field(default_factory=dict)
-    """Weight of the log likelihood of single parts; 1 where not named."""
+    """Weight of the log likelihood of single parts of data.parts; 1 where not named."""
     kl: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the divergence from the prior at the end of its schedule; 1 is the evidence lower bound."""
     kl_schedule: Literal["constant", "linear", "cyclical"] = "linear"
@@ -113,8 +113,6 @@ class VSVAEModelConfig:
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Of weights, not of biases; the paper's L2 of 0.05 is 0.1 here, since its penalty has no factor 1/2."""
-    compile: bool = False
-    """Compile the dense layers with torch.compile."""
 
 
 @config(group="evaluation/vsvae", target="micromega.models.vsvae.evaluate:evaluate")

@@ -60,6 +60,17 @@ class PostData(pl.LightningDataModule):
         wanted = {name for part, name in self.config.arrays.items() if part in self.parts}
         return {name: self.market.features(name).fingerprint for name in self.market.feature_names if name in wanted}
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What a checkpoint says that it has seen, in plain values: the market, its numbers, which posts."""
+        c = self.config
+        return {
+            "market_fingerprint": self.market.fingerprint,
+            "arrays": self.arrays,
+            "columns": list(c.columns),
+            "split": {"seed": c.seed, "validation_share": c.validation_share, "test_share": c.test_share},
+        }
+
     def setup(self, stage: str) -> None:
         """Split the posts, number their words, open their arrays and measure the training posts, once."""
         if self._stored is not None:
@@ -132,10 +143,17 @@ class PostData(pl.LightningDataModule):
         """The training posts, shuffled and sharded by epoch and seed."""
         c, train = self.config, self.splits["train"]
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = EpochBatches(len(train), c.batch_size, c.seed, rank, ranks)
+        sampler = EpochBatches(len(train), c.batch_size, c.seed, rank, ranks, resample=c.resample)
         if c.bucketing:
-            length = self._posts.length(train)
-            sampler = BucketedBatches(length, c.batch_size, c.seed, window=c.bucketing, rank=rank, ranks=ranks)
+            sampler = BucketedBatches(
+                self._posts.length(train),
+                c.batch_size,
+                c.seed,
+                window=c.bucketing,
+                rank=rank,
+                ranks=ranks,
+                resample=c.resample,
+            )
         return ResumableLoader(_Drawn(self._posts, train), sampler, num_workers=c.num_workers)
 
     def val_dataloader(self) -> DataLoader[PostBatch]:

@@ -71,12 +71,13 @@ def evaluate(
         `vectors`.
 
     Raises:
-        CheckpointError: the checkpoint was trained on other parts or values.
+        CheckpointError: the checkpoint was trained on other parts or values, or on posts that are held out here.
     """
     data.setup("fit")
     module = model.restore(checkpoint)
-    _check_parts(checkpoint, module.network, data)
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    _check_parts(module.network, data)
+    _check_origin(checkpoint, data)
+    device = _device()
     network = module.network.to(device)
     spec, splits, size = data.spec, data.splits, config.batch_size
     random = np.random.default_rng(seed)
@@ -115,19 +116,42 @@ def evaluate(
     )
 
 
-def _check_parts(checkpoint: Mapping[str, Any], network: VSVAE, data: PostData) -> None:
+def _device() -> torch.device:
+    """The accelerator that is there, not only one that torch was built for."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def _check_parts(network: VSVAE, data: PostData) -> None:
     now, then = dict(data.spec.sizes), network.sizes
     other = [part for part in {**then, **now} if now.get(part) != then.get(part)]
     if other:
         shown = ", ".join(f"{part} ({then.get(part, 'none')} then, {now.get(part, 'none')} now)" for part in other)
         msg = f"ckpt_path: the checkpoint was trained on other parts or sizes than data gives: {shown}. Train again."
         raise CheckpointError(msg)
-    origin = checkpoint.get(ORIGIN, {})
-    changed = sorted(name for name, value in origin.get("arrays", {}).items() if data.arrays.get(name) != value)
-    if origin.get("market_fingerprint") == data.market.fingerprint and changed:
+
+
+def _check_origin(checkpoint: Mapping[str, Any], data: PostData) -> None:
+    """Notice other columns; of the same market, other values of its features, and posts held out that were not."""
+    origin, now = checkpoint.get(ORIGIN, {}), data.origin
+    if origin.get("columns", now["columns"]) != now["columns"]:
+        then = ",".join(origin["columns"])
+        raise CheckpointError(f"ckpt_path: the checkpoint was trained on other columns. Give data.columns=[{then}].")
+    if origin.get("market_fingerprint") != now["market_fingerprint"]:
+        return
+    changed = sorted(name for name, value in origin.get("arrays", {}).items() if now["arrays"].get(name) != value)
+    if changed:
         msg = (
             f"ckpt_path: the checkpoint was trained on other values of the features {', '.join(changed)} than the "
             "market holds now. Train again, or put the old arrays back."
+        )
+        raise CheckpointError(msg)
+
+    other = {name: value for name, value in origin.get("split", {}).items() if now["split"][name] != value}
+    if other:
+        settings = " ".join(f"data.{name}={value}" for name, value in other.items())
+        msg = (
+            "ckpt_path: posts that are held out here were trained on, since the checkpoint split this market otherwise."
+            f" Give {settings}."
         )
         raise CheckpointError(msg)
 
@@ -148,7 +172,7 @@ def _bounds(
         moved = batch.to(device)
         posterior = network.encode(moved)
         noise = torch.randn(posterior.mean.shape, generator=draw).to(posterior.mean)
-        for part, of in network.log_likelihood(posterior.sample(noise), moved).items():
+        for part, of in network.log_likelihood(posterior.sample(noise, draw), moved).items():
             parts[part] += float(of.sum())
         if samples:
             tight += float(importance_weighted_bound(network, moved, samples, draw).sum())
@@ -201,10 +225,10 @@ def _popularity(
         return None
     try:
         inputs = growth_inputs(data.market)
+        fit = fit_growth(inputs.impressions, inputs.days, inputs.hashtag, inputs.covariates, noise=config.growth_noise)
     except DataError as error:
         absent.append(f"The popularity test was not made. {error}")
         return None
-    fit = fit_growth(inputs.impressions, inputs.days, inputs.hashtag, inputs.covariates, noise=config.growth_noise)
     rate, start = fit.residuals()
     place = pc.index_in(pa.array(inputs.post_ids, pa.string()), value_set=data.post_ids).to_numpy()
     residuals = {"growth rate": np.full(len(r), np.nan), "starting impressions": np.full(len(r), np.nan)}

@@ -1,6 +1,7 @@
 """The VS-VAE as a LightningModule: the bound, its schedule, what is logged."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,16 +10,16 @@ import torch
 from torch import Tensor
 
 from micromega.config.schema import plain
+from micromega.errors import ConfigError
 from micromega.models.vsvae.batch import PostBatch, PostSpec
 from micromega.models.vsvae.config import VSVAEModelConfig
 from micromega.models.vsvae.network import VSVAE
 from micromega.models.vsvae.parts import TEXTS
+from micromega.models.vsvae.result import ACTIVE
 from micromega.models.vsvae.schedule import charged, divergence_weight
 
 ORIGIN = "micromega_origin"
 """Where a checkpoint says what it has seen."""
-ACTIVE = 0.01
-"""Variance of the posterior mean over posts above which a dimension of r is in use (Burda et al. 2016)."""
 
 
 class VSVAEModule(pl.LightningModule):
@@ -27,10 +28,14 @@ class VSVAEModule(pl.LightningModule):
     Args:
         config: network and training.
         spec: sizes and statistics of the parts; `restore` rebuilds it from a checkpoint.
+
+    Raises:
+        ConfigError: a setting is of a part that posts do not have.
     """
 
     def __init__(self, config: VSVAEModelConfig, spec: PostSpec) -> None:
         super().__init__()
+        _check(config, spec)
         self.config = config
         self.save_hyperparameters(
             {"config": plain(dataclasses.asdict(config)), "sizes": dict(spec.sizes), "words": list(spec.words)}
@@ -63,19 +68,19 @@ class VSVAEModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        checkpoint[ORIGIN] = {"market_fingerprint": data.market.fingerprint, "arrays": data.arrays}
+        checkpoint[ORIGIN] = self.trainer.datamodule.origin  # type: ignore[attr-defined]
 
     def training_step(self, batch: PostBatch, batch_idx: int) -> Tensor:
         """Negative bound of a batch, mean over posts."""
-        posterior = self.network.encode(self._hidden(batch))
+        shown = self._hidden(batch)
+        posterior = self.network.encode(shown)
         r = posterior.sample(torch.randn_like(posterior.mean))
         likelihood = self.network.log_likelihood(r, batch)
         weights = self.config.weights
         fit = torch.stack([weights.get(part, 1.0) * of.mean() for part, of in likelihood.items()]).sum()  # type: ignore[call-overload]
         loss = self._divergence_weight() * charged(posterior.divergence(), self.config.free_nats) - fit
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
-        return loss + self._untouched(batch)
+        return loss + self._untouched(shown)
 
     def _hidden(self, batch: PostBatch) -> PostBatch:
         """Hide modalities of some posts from the encoder; one that a post has is always left."""
@@ -92,11 +97,11 @@ class VSVAEModule(pl.LightningModule):
 
     def _divergence_weight(self) -> float:
         c = self.config
-        steps = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
+        steps = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
         return divergence_weight(self.global_step / steps, c.kl_schedule, c.kl_epochs, c.kl)
 
     def _untouched(self, batch: PostBatch) -> Tensor | float:
-        """Zero that depends on all parameters, where a batch of one process may leave some of them out."""
+        """Zero that depends on all parameters, where a batch, as encoders see it, may leave out some of a process."""
         if self.trainer.world_size == 1 or all(of.any() for of in batch.lengths.values()):
             return 0.0
         return 0.0 * torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum()
@@ -108,8 +113,9 @@ class VSVAEModule(pl.LightningModule):
     def validation_step(self, batch: PostBatch, batch_idx: int) -> None:
         """The bound with one draw, the same in every epoch, and its parts in nats per post."""
         posterior = self.network.encode(batch)
-        noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(batch_idx))
-        likelihood = self.network.log_likelihood(posterior.sample(noise.to(posterior.mean)), batch)
+        draw = torch.Generator().manual_seed(batch_idx)
+        noise = torch.randn(posterior.mean.shape, generator=draw).to(posterior.mean)
+        likelihood = self.network.log_likelihood(posterior.sample(noise, draw), batch)
         divergence = posterior.divergence().sum(dim=1)
         bound = torch.stack(list(likelihood.values())).sum(dim=0) - divergence
         values = {"elbo": bound, "divergence": divergence} | {f"log_likelihood_{p}": of for p, of in likelihood.items()}
@@ -127,7 +133,8 @@ class VSVAEModule(pl.LightningModule):
             assert isinstance(gathered, Tensor)
             sums = gathered.sum(dim=0)
         count, total, squares = sums
-        self.log("val/active_units", ((squares / count - (total / count) ** 2) > ACTIVE).sum().float())
+        active = ((squares / count - (total / count) ** 2) > ACTIVE).sum().float()
+        self.log("val/active_units", active, sync_dist=True)
 
     def _get_means(self) -> Tensor:
         found = self._means
@@ -149,3 +156,14 @@ class VSVAEModule(pl.LightningModule):
         ids = self.trainer.datamodule.post_ids  # type: ignore[attr-defined]
         shown = ", ".join(str(ids[row]) for row in batch.post[:10].tolist())
         return f"{len(batch)} posts ({shown}, …)"
+
+
+def _check(config: VSVAEModelConfig, spec: PostSpec) -> None:
+    lacking = [part for part in config.weights if part not in spec.sizes]
+    if lacking:
+        raise ConfigError(
+            f"model.weights names {', '.join(lacking)}, which posts do not have here (they have "
+            f"{', '.join(spec.sizes)}). Leave it out, or add it to data.parts."
+        )
+    if config.learn_words and not spec.words:
+        raise ConfigError("model.learn_words=true: data.parts has no text. Set it to false, or add a text.")

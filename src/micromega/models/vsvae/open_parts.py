@@ -101,8 +101,9 @@ def open_arrays(
 
     Raises:
         DataError: the market lacks parts.
-        ConfigError: an array is no such part.
+        ConfigError: an array is no such part, or a setting would do nothing.
     """
+    _check_settings(parts, config)
     missing = [part for part in parts if not _is_there(market, subjects, part, config)]
     if missing:
         raise lacking(market, missing, parts, config, reason="the market lacks it")
@@ -149,6 +150,20 @@ def lacking(
     if left:
         lines.append(f"Or leave out what is missing: data.parts=[{','.join(left)}].")
     return DataError("\n".join(lines))
+
+
+def _check_settings(parts: Sequence[str], config: VSVAEDataConfig) -> None:
+    if config.columns and "editing" not in parts:
+        raise ConfigError(
+            f"data.columns=[{', '.join(config.columns)}] are numbers of the part editing, which is not in data.parts. "
+            "Add editing to data.parts, or leave out data.columns."
+        )
+    texts = [part for part in config.arrays if part in TEXTS]
+    if texts:
+        raise ConfigError(
+            f"data.arrays names {', '.join(texts)}: texts come from the posts table, not from feature arrays. Leave "
+            "them out."
+        )
 
 
 def _is_there(market: Market, subjects: Subjects, part: str, config: VSVAEDataConfig) -> bool:

@@ -41,8 +41,8 @@ class Gaussian:
         """(B, D)."""
         return self.log_deviation.exp()
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """Turn standard normal noise, (…, B, D), into draws of r."""
+    def sample(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Turn standard normal noise, (…, B, D), into draws of r; nothing else is drawn, with or without generator."""
         return self.mean + self.deviation * noise
 
     def divergence(self) -> Tensor:
@@ -79,10 +79,15 @@ class Mixture:
         second = (self.weights[..., None] * (self.means**2 + torch.exp(2 * self.log_deviations))).sum(dim=0)
         return (second - self.mean**2).clamp_min(0).sqrt()
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """Turn standard normal noise, (…, B, D), into draws of r; which expert each comes from is drawn as well."""
+    def sample(self, noise: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Turn standard normal noise, (…, B, D), into draws of r.
+
+        Which expert each comes from is drawn as well: by a generator of the CPU, or torch's own.
+        """
         draws = noise.reshape(-1, *self.means.shape[1:]).shape[0]
-        chosen = torch.multinomial(self.weights.T, draws, replacement=True).T  # (draws, B)
+        weights = self.weights.T if generator is None else self.weights.T.cpu()
+        chosen = torch.multinomial(weights, draws, replacement=True, generator=generator).T  # (draws, B)
+        chosen = chosen.to(noise.device)
         posts = torch.arange(chosen.shape[1], device=chosen.device)
         drawn = self.means[chosen, posts] + self.log_deviations[chosen, posts].exp() * noise.view(-1, *noise.shape[-2:])
         return drawn.view(noise.shape)

@@ -23,12 +23,21 @@ class BucketedBatches(EpochBatches):
         window: batches sorted together.
         rank: this process.
         ranks: number of processes.
+        resample: false repeats the first epoch for ever.
     """
 
     def __init__(
-        self, length: NDArray[np.int64], batch_size: int, seed: int, *, window: int, rank: int = 0, ranks: int = 1
+        self,
+        length: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        *,
+        window: int,
+        rank: int = 0,
+        ranks: int = 1,
+        resample: bool = True,
     ) -> None:
-        super().__init__(len(length), batch_size, seed, rank, ranks)
+        super().__init__(len(length), batch_size, seed, rank, ranks, resample=resample)
         self.length, self.window = length, window
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:

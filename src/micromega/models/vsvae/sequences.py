@@ -70,7 +70,8 @@ class LSTM(nn.Module):
         if self.back is None:
             return ahead
         step = torch.arange(values.shape[1])
-        turned = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step).to(values.device)
+        turned = torch.where(step < lengths[:, None], lengths[:, None] - 1 - step, step)
+        turned = turned.to(values.device, non_blocking=True)
         back = _states(self.back, _at(values, turned), lengths)
         return torch.cat([ahead, _at(back, turned)], dim=-1)
 
@@ -78,17 +79,24 @@ class LSTM(nn.Module):
         """(n, outputs) states when a sequence has been read: forwards at its last item, backwards at its first."""
         states = self(values, lengths)
         size = self.ahead.hidden_size
-        end = states[torch.arange(len(states), device=states.device), (lengths - 1).to(states.device), :size]
+        last = (lengths - 1).to(states.device, non_blocking=True)
+        end = states[torch.arange(len(states), device=states.device), last, :size]
         return torch.cat([end, states[:, 0, size:]], dim=-1)
 
 
 def _states(lstm: nn.LSTM, values: Tensor, lengths: Tensor) -> Tensor:
-    if values.device.type == "cpu":
-        states, _ = lstm(values)
-    else:
-        packed, _ = lstm(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))
-        states, _ = pad_packed_sequence(packed, batch_first=True)
+    return _padded(lstm, values) if values.device.type == "cpu" else _packed(lstm, values, lengths)
+
+
+def _padded(lstm: nn.LSTM, values: Tensor) -> Tensor:
+    states, _ = lstm(values)
     assert isinstance(states, Tensor)
+    return states
+
+
+def _packed(lstm: nn.LSTM, values: Tensor, lengths: Tensor) -> Tensor:
+    packed, _ = lstm(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))
+    states, _ = pad_packed_sequence(packed, batch_first=True, total_length=values.shape[1])
     return states
 
 
