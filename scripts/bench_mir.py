@@ -333,6 +333,10 @@ def network_curve(
                     [net(pairs.describe(view[None], creator[None]), None, None) for view, creator in rows]
                 )
             net.train()
+            if not scores.isfinite().all():
+                name = step.__qualname__.split("_")[0]
+                print(f"note: {name} diverged after {watch.spent:.1f} CPU-s; what it had reached counts")
+                return curve
             curve.append((watch.spent, judge.recall(scores.numpy())))
             mark = next_mark(watch.spent)
         if watch.spent > budget:
