@@ -4,9 +4,10 @@ import importlib
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
+from functools import partial
 from pathlib import Path
 
+import html_page
 import numpy as np
 import pytest
 
@@ -24,41 +25,7 @@ from micromega.report.content import (
 from micromega.report.page import render
 from micromega.solvers.plan import Status
 
-VOID = {"meta", "br", "hr", "img", "input", "link"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes and texts in order; fails on tags that do not match."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.attributes, self.texts, self.open = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).replace("\N{NO-BREAK SPACE}", " ").split())
-
-    def values(self, name):
-        return [value for _, key, value in self.attributes if key == name]
+Page = partial(html_page.Page, void={"meta", "br", "hr", "img", "input", "link"})
 
 
 PAYLOADS = [

@@ -2,9 +2,10 @@
 
 import dataclasses
 import re
-from html.parser import HTMLParser
+from functools import partial
 from xml.etree import ElementTree as ET
 
+import html_page
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from micromega.report.ranking import render_ranking
 from micromega.report.ranking_content import RankingReport
 from micromega.scores import reliability_curve
 
-VOID = {"meta", "br"}
+Page = partial(html_page.Page, void={"meta", "br"})
 VALUES = {
     "MIR": (0.8507, 0.7441, 0.4739, 0.8540, 1.5),
     "SBR": (0.8023, 0.7542, 0.3903, 0.7449, 3.0),
@@ -25,35 +26,6 @@ VALUES = {
 }
 NAMES = ("auc", "cauc", "recall_at_10", "recall_at_50", "median_first_rank")
 METRICS = {method: dict(zip(NAMES, values, strict=True)) for method, values in VALUES.items()}
-
-
-class Page(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.attributes, self.texts, self.open = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def paired(difference, p_value=0.01):

@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 import re
-from html.parser import HTMLParser
+from functools import partial
 from xml.etree import ElementTree as ET
 
+import html_page
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ from micromega.report import representation, representation_plots, representatio
 from micromega.report.representation import render_representation
 from micromega.report.representation_content import RepresentationReport
 
-VOID = {"meta", "br"}
+Page = partial(html_page.Page, void={"meta", "br"})
 CAPTION = Reconstruction(
     part="caption", measure="accuracy", model=0.38, no_information=0.04, pca=0.07, posts=900, words=9_000, unknown=0.02
 )
@@ -35,35 +36,6 @@ AUDIO = Reconstruction(
     explained_by_pca=0.65,
 )  # fmt: skip
 EDITING = Reconstruction(part="editing", measure="mse", model=1.0, no_information=4.0, pca=3.0, posts=900)
-
-
-class Page(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.attributes, self.texts, self.open = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).replace("\N{NO-BREAK SPACE}", " ").split())
 
 
 def result(text=str, **changes):

@@ -3,9 +3,10 @@
 import datetime as dt
 import io
 import re
-from html.parser import HTMLParser
+from functools import partial
 from pathlib import Path
 
+import html_page
 import pyarrow as pa
 import pytest
 from rich.console import Console
@@ -22,38 +23,7 @@ from micromega.report.data_card import HEIGHT, WIDTH, bars, render, zero_bar
 from micromega.report.terminal_card import plain, show, spark
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-VOID = {"meta"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes and texts in order; fails on tags that do not match."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.attributes, self.texts, self.open = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).replace("\N{NO-BREAK SPACE}", " ").split())
+Page = partial(html_page.Page, void={"meta"})
 
 
 def full(say=lambda text: text, **changes):
