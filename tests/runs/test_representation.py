@@ -120,6 +120,14 @@ def test_a_checkpoint_of_other_parts_is_refused(request_of):
         evaluate.run(*request_of("data.parts=[caption,editing]", f"ckpt_path={checkpoint}", task="evaluate"))
 
 
+def test_training_does_not_go_on_where_its_posts_would_be_held_out(request_of):
+    first = request_of()
+    train.run(*first)
+    checkpoint = next((first[2] / "checkpoints").glob("latest*.ckpt"))
+    with pytest.raises(CheckpointError, match=r"held out here were trained on.*data\.seed=0\."):
+        train.run(*request_of("seed=1", "trainer.max_epochs=3", f"ckpt_path={checkpoint}"))
+
+
 def test_a_checkpoint_of_another_split_or_model_is_refused(request_of, tmp_path):
     first = request_of("data.parts=[caption]")
     train.run(*first)

@@ -19,7 +19,8 @@ from micromega.models.lambdamart.trees import Table, Trees, grow, read_trees
 from micromega.models.mir.data import FeatureSpec, MIRData
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.module import VALIDATED_RECALL
-from micromega.models.mir.origin import ORIGIN, check_arrays, check_features, origin_of
+from micromega.models.mir.origin import check_features, origin_of
+from micromega.models.origin import ORIGIN, check_arrays
 
 _PAIRS = 1 << 16
 """Pairs described at a time."""

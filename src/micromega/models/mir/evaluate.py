@@ -20,12 +20,12 @@ from micromega.models.mir.data import MIRData
 from micromega.models.mir.features import numbers
 from micromega.models.mir.metrics import metrics_by_brand
 from micromega.models.mir.module import MIRModule
-from micromega.models.mir.origin import ORIGIN, check_arrays
 from micromega.models.mir.ranker import Ranker, VectorRanker
 from micromega.models.mir.retrieved import judged_creators, retrieved
 from micromega.models.mir.self_similarity import self_similarity
 from micromega.models.mir.summary import category_rows, intervals, merged, overall, paired_tests
 from micromega.models.mir.uncertainty import scores_with_deviation
+from micromega.models.origin import ORIGIN, check_arrays
 from micromega.models.retrieval.ann import load_faiss
 
 log = logging.getLogger(__name__)

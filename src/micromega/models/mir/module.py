@@ -25,9 +25,10 @@ from micromega.models.mir.losses.top_one import l1_norm, top_one_loss
 from micromega.models.mir.metrics import ranking_metrics
 from micromega.models.mir.network import Encoder, Temperature
 from micromega.models.mir.optimiser import check_moved_alike, optimiser_of, schedule_of
-from micromega.models.mir.origin import ORIGIN, check_arrays, check_features, origin_of
+from micromega.models.mir.origin import check_features, origin_of
 from micromega.models.mir.shared import SharedDirections
 from micromega.models.mir.single_posts import entries
+from micromega.models.origin import ORIGIN, check_arrays
 
 VALIDATED_RECALL = (10, 50)
 BLOCK, SCORES = 16_384, 1 << 22

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from micromega.errors import CheckpointError, DataError
 from micromega.models.growth import fit_growth, growth_inputs
+from micromega.models.origin import ORIGIN
 from micromega.models.vsvae.batch import PostBatch
 from micromega.models.vsvae.bounds import importance_weighted_bound
 from micromega.models.vsvae.config import VSVAEEvaluationConfig
 from micromega.models.vsvae.data import PostData
 from micromega.models.vsvae.describe import describe, posterior_means
-from micromega.models.vsvae.module import ORIGIN, VSVAEModule
+from micromega.models.vsvae.module import VSVAEModule
 from micromega.models.vsvae.neighbours import neighbourhood
 from micromega.models.vsvae.network import VSVAE
+from micromega.models.vsvae.origin import check_origin
 from micromega.models.vsvae.pca import fit_pca
 from micromega.models.vsvae.popularity import predict_popularity
 from micromega.models.vsvae.probes import probe, true_latents
@@ -76,7 +78,7 @@ def evaluate(
     data.setup("fit")
     module = model.restore(checkpoint)
     _check_parts(module.network, data)
-    _check_origin(checkpoint, data)
+    check_origin(checkpoint.get(ORIGIN, {}), data.origin)
     device = _device()
     network = module.network.to(device)
     spec, splits, size = data.spec, data.splits, config.batch_size
@@ -127,32 +129,6 @@ def _check_parts(network: VSVAE, data: PostData) -> None:
     if other:
         shown = ", ".join(f"{part} ({then.get(part, 'none')} then, {now.get(part, 'none')} now)" for part in other)
         msg = f"ckpt_path: the checkpoint was trained on other parts or sizes than data gives: {shown}. Train again."
-        raise CheckpointError(msg)
-
-
-def _check_origin(checkpoint: Mapping[str, Any], data: PostData) -> None:
-    """Notice other columns; of the same market, other values of its features, and posts held out that were not."""
-    origin, now = checkpoint.get(ORIGIN, {}), data.origin
-    if origin.get("columns", now["columns"]) != now["columns"]:
-        then = ",".join(origin["columns"])
-        raise CheckpointError(f"ckpt_path: the checkpoint was trained on other columns. Give data.columns=[{then}].")
-    if origin.get("market_fingerprint") != now["market_fingerprint"]:
-        return
-    changed = sorted(name for name, value in origin.get("arrays", {}).items() if now["arrays"].get(name) != value)
-    if changed:
-        msg = (
-            f"ckpt_path: the checkpoint was trained on other values of the features {', '.join(changed)} than the "
-            "market holds now. Train again, or put the old arrays back."
-        )
-        raise CheckpointError(msg)
-
-    other = {name: value for name, value in origin.get("split", {}).items() if now["split"][name] != value}
-    if other:
-        settings = " ".join(f"data.{name}={value}" for name, value in other.items())
-        msg = (
-            "ckpt_path: posts that are held out here were trained on, since the checkpoint split this market otherwise."
-            f" Give {settings}."
-        )
         raise CheckpointError(msg)
 
 

@@ -11,15 +11,14 @@ from torch import Tensor
 
 from micromega.config.schema import plain
 from micromega.errors import ConfigError
+from micromega.models.origin import ORIGIN
 from micromega.models.vsvae.batch import PostBatch, PostSpec
 from micromega.models.vsvae.config import VSVAEModelConfig
 from micromega.models.vsvae.network import VSVAE
+from micromega.models.vsvae.origin import check_origin
 from micromega.models.vsvae.parts import TEXTS
 from micromega.models.vsvae.result import ACTIVE
 from micromega.models.vsvae.schedule import charged, divergence_weight
-
-ORIGIN = "micromega_origin"
-"""Where a checkpoint says what it has seen."""
 
 
 class VSVAEModule(pl.LightningModule):
@@ -69,6 +68,10 @@ class VSVAEModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen."""
         checkpoint[ORIGIN] = self.trainer.datamodule.origin  # type: ignore[attr-defined]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on where posts would be held out that the weights have seen, or features have changed."""
+        check_origin(checkpoint.get(ORIGIN, {}), self.trainer.datamodule.origin)  # type: ignore[attr-defined]
 
     def training_step(self, batch: PostBatch, batch_idx: int) -> Tensor:
         """Negative bound of a batch, mean over posts."""
