@@ -12,7 +12,6 @@ import pytest
 
 from micromega.models.vsvae.result import (
     Bounds,
-    ContentEvaluation,
     FocalPost,
     LatentUse,
     Neighbour,
@@ -21,6 +20,7 @@ from micromega.models.vsvae.result import (
     PopularityRow,
     Probe,
     Reconstruction,
+    RepresentationEvaluation,
     table,
 )
 from micromega.report import representation, representation_plots, representation_words
@@ -99,7 +99,7 @@ def result(text=str, **changes):
         ),
         "absent": (text("No speech."),),
     }  # fmt: skip
-    return ContentEvaluation(**(fields | changes))
+    return RepresentationEvaluation(**(fields | changes))
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_no_hashtags_no_share():
 
 @pytest.mark.usefixtures("without_figures")
 def test_a_bare_report_is_a_page():
-    bare = ContentEvaluation(metrics={"A": {}}, reconstruction=())
+    bare = RepresentationEvaluation(metrics={"A": {}}, reconstruction=())
     html = render_representation(RepresentationReport(market="m", result=bare))
     assert "A describes a post by numbers." in Page(html).text
     every_link_has_its_section(html)

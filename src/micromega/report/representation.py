@@ -23,9 +23,9 @@ def render_representation(report: RepresentationReport) -> str:
         The text of an HTML file; write it as UTF-8.
 
     Example:
-        >>> from micromega.models.vsvae.result import ContentEvaluation, Reconstruction, table
+        >>> from micromega.models.vsvae.result import RepresentationEvaluation, Reconstruction, table
         >>> audio = Reconstruction(part="audio", measure="mse", model=0.97, no_information=3.96, posts=9)
-        >>> result = ContentEvaluation(metrics=table((audio,)), reconstruction=(audio,))
+        >>> result = RepresentationEvaluation(metrics=table((audio,)), reconstruction=(audio,))
         >>> "explains 76" in render_representation(RepresentationReport(market="demo", result=result))
         True
     """

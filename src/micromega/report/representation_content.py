@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from micromega.models.vsvae.result import ContentEvaluation
+from micromega.models.vsvae.result import RepresentationEvaluation
 
 REPRESENTATION_LIMITS = (
     "Accuracy is of words in the vocabulary, each at its own place, restored from r alone without seeing the words "
@@ -32,7 +32,7 @@ class RepresentationReport:
     """
 
     market: str
-    result: ContentEvaluation
+    result: RepresentationEvaluation
     notice: str | None = None
     limits: tuple[str, ...] = REPRESENTATION_LIMITS
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from micromega.models.vsvae.result import NO_INFORMATION, ContentEvaluation, Reconstruction
+from micromega.models.vsvae.result import NO_INFORMATION, Reconstruction, RepresentationEvaluation
 from micromega.report.words import number, percent, plural
 
 _PARTS = {
@@ -13,7 +13,7 @@ _PARTS = {
     "speech": "Spoken words",
     "frames": "Frames",
     "objects": "Objects",
-    "sentiment": "Emotions",
+    "sentiment": "Sentiment",
     "audio": "Sound",
     "editing": "Editing",
 }
@@ -107,7 +107,7 @@ def file_name(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def verdict(result: ContentEvaluation) -> str:
+def verdict(result: RepresentationEvaluation) -> str:
     """What r holds, in one sentence."""
     size = "" if result.latent is None else f" {len(result.latent.divergence):,} numbers"
     texts = result.metrics[result.model].get("text_accuracy", math.nan)
@@ -127,7 +127,7 @@ def verdict(result: ContentEvaluation) -> str:
     return f"Of posts that it has not seen, {result.model} {' and '.join(said)}{source}."
 
 
-def badge(result: ContentEvaluation) -> tuple[str, str, str]:
+def badge(result: RepresentationEvaluation) -> tuple[str, str, str]:
     """Whether the baselines are beaten: (tone, a few words, one sentence); tone is good, fair or bad."""
     worse = [row.part for row in result.reconstruction if _lead(row, row.no_information) < 0]
     if worse:

@@ -13,7 +13,7 @@ from micromega.config.validate import resolve_target
 from micromega.errors import CheckpointError, MissingExtraError
 from micromega.files import write_text_atomically
 from micromega.models.vsvae.data import PostData
-from micromega.models.vsvae.result import ContentEvaluation
+from micromega.models.vsvae.result import RepresentationEvaluation
 from micromega.runs import record
 from micromega.runs.checkpoint import load_checkpoint
 from micromega.runs.evaluation import METRICS, REPORT, EvaluationRun, metrics_table, to_json
@@ -38,7 +38,7 @@ def evaluate_representation(run: EvaluationRun) -> Mapping[str, Mapping[str, flo
     evaluate = resolve_target(dotted(type(request.evaluation).config_target))
     kept = folder / "r.npy.part"
     try:
-        result: ContentEvaluation = evaluate(
+        result: RepresentationEvaluation = evaluate(
             request.evaluation,
             checkpoint=checkpoint,
             data=data,
@@ -63,7 +63,7 @@ def _words(checkpoint: Mapping[str, Any], file: Path) -> Sequence[str] | None:
     return saved["words"] or None
 
 
-def _export(run: EvaluationRun, result: ContentEvaluation, data: PostData, lineage: Lineage) -> None:
+def _export(run: EvaluationRun, result: RepresentationEvaluation, data: PostData, lineage: Lineage) -> None:
     wanted = run.request.evaluation.posts
     if wanted != "none" and result.vectors is not None:
         parts = data.splits.values() if wanted == "all" else [data.splits[wanted]]
@@ -73,7 +73,7 @@ def _export(run: EvaluationRun, result: ContentEvaluation, data: PostData, linea
     write_text_atomically(run.folder / record.EVALUATION, to_json(dataclasses.replace(result, vectors=None)))
 
 
-def _report(run: EvaluationRun, result: ContentEvaluation, lineage: Lineage) -> None:
+def _report(run: EvaluationRun, result: RepresentationEvaluation, lineage: Lineage) -> None:
     """Write the page; without the extra that draws it, say so and go on: the numbers are in the other files."""
     try:
         from micromega.report.representation import render_representation  # noqa: PLC0415  (matplotlib is behind it)

@@ -31,11 +31,11 @@ from micromega.models.vsvae.result import (
     NO_INFORMATION,
     PCA,
     Bounds,
-    ContentEvaluation,
     LatentUse,
     Neighbourhood,
     Popularity,
     Probe,
+    RepresentationEvaluation,
     table,
 )
 
@@ -57,7 +57,7 @@ def evaluate(
     seed: int,
     kept: Path | None = None,
     model: type[VSVAEModule] = VSVAEModule,
-) -> ContentEvaluation:
+) -> RepresentationEvaluation:
     """Describe all posts by r, and judge r on the test posts.
 
     Args:
@@ -104,7 +104,7 @@ def evaluate(
     rows = reconstructions(judge(data.batches(test, size), methods, spec), spec, model=MODEL)
     bounds, latent = _bounds(network, data.batches(test, 64), config.importance_samples, device, seed)
     absent: list[str] = []
-    return ContentEvaluation(
+    return RepresentationEvaluation(
         metrics=table(rows, model=MODEL),
         reconstruction=rows,
         bounds=bounds,

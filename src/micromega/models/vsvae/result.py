@@ -221,7 +221,7 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContentEvaluation:
+class RepresentationEvaluation:
     """A VS-VAE judged on held-out posts. Parts that are None or empty could not be computed; `absent` says why.
 
     Attributes:

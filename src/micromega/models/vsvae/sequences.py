@@ -41,7 +41,7 @@ def post_of_item(lengths: Tensor, device: torch.device) -> Tensor:
 class LSTM(nn.Module):
     """One layer over padded sequences, forwards and, if wanted, backwards from each sequence's own end.
 
-    On the CPU one fused kernel over padded sequences was 1.2 to 5 times faster than packed ones, even with half of it
+    On the CPU one fused kernel over padded sequences was 1.2 to 4.6 times faster than packed ones, even with half of it
     padding (training, one thread); on other devices they are packed.
 
     Args:
