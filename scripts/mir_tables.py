@@ -34,11 +34,13 @@ from micromega.market.market import Market
 from micromega.market.open import open_market
 from micromega.models.lambdamart.module import LambdaMARTModule
 from micromega.models.mir.baselines import popularity_scores, random_scores, similarity_scores
+from micromega.models.mir.blend import Blend
 from micromega.models.mir.data import MIRData
 from micromega.models.mir.features import numbers
 from micromega.models.mir.intervals import paired_test
 from micromega.models.mir.metrics import metrics_by_brand
 from micromega.models.mir.module import MIRModule
+from micromega.models.mir.ranker import Scorer
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADS = {"auc": "AUC", "cauc": "cAUC", "recall_at_10": "Rec@10", "recall_at_50": "Rec@50", "first_rank": "MedR"}
@@ -72,6 +74,7 @@ MARKETS: Mapping[str, Mapping[str, list[str]]] = {
         "LambdaMART": ["experiment=mir/paper_accounts_lambdamart"],
         "mir/paper_accounts": ["experiment=mir/paper_accounts"],
         "the same without competition": ["experiment=mir/paper_accounts", "model.competition=false"],
+        "mir/paper_accounts + LambdaMART": ["experiment=mir/paper_accounts"],
     },
     **{
         market: {
@@ -83,8 +86,9 @@ MARKETS: Mapping[str, Mapping[str, list[str]]] = {
     },
 }
 
-
-OURS = {"simulated": "mir/best", "paper_accounts": "mir/paper_accounts"} | dict.fromkeys(
+MIXED = {"mir/paper_accounts + LambdaMART": "LambdaMART"}
+"""Method that evaluates a mixture -> the other ranker in it."""
+OURS = {"simulated": "mir/best", "paper_accounts": "mir/paper_accounts + LambdaMART"} | dict.fromkeys(
     ("instagram_2017", "instagram_indonesia"), "mir best"
 )
 
@@ -109,8 +113,8 @@ def prepared(request: Any, markets: dict[str, Market], known: dict[str, MIRData]
     return known[key]
 
 
-def trained_scores(request: Any, data: MIRData, seed: int) -> NDArray[np.float64]:
-    """Train, keep the epoch that is best on the validation brands, score the test brands."""
+def trained(request: Any, data: MIRData, seed: int) -> LambdaMARTModule | MIRModule:
+    """Train, and keep the epoch that is best on the validation brands."""
     pl.seed_everything(seed, verbose=False)
     kind = LambdaMARTModule if "lambdamart" in type(request.model).__module__ else MIRModule
     module = kind(request.model, data.spec)
@@ -127,9 +131,15 @@ def trained_scores(request: Any, data: MIRData, seed: int) -> NDArray[np.float64
             num_sanity_val_steps=0,
         )
         trainer.fit(module, datamodule=data)
-        module = kind.restore(torch.load(best.best_model_path, weights_only=True))
-    module.attach(data, held_out=True)
-    return np.asarray(module.score(torch.from_numpy(data.splits["test"])).double().numpy())
+        return kind.restore(torch.load(best.best_model_path, weights_only=True))
+
+
+def scored(ranker: Scorer, data: MIRData) -> NDArray[np.float64]:
+    """Scores of the test brands."""
+    ranker.attach(data, held_out=True)
+    ranker.eval()
+    with torch.no_grad():
+        return np.asarray(ranker.score(torch.from_numpy(data.splits["test"])).double().numpy())
 
 
 def by_brand(scores: NDArray[Any], data: MIRData) -> dict[str, list[float]]:
@@ -259,7 +269,12 @@ def main() -> None:
                 begun = time.process_time()
                 request = requested(overrides, seed, args.public_data, args.cache)
                 data = prepared(request, markets, known)
-                keep(method, seed, by_brand(trained_scores(request, data, seed), data), time.process_time() - begun)
+                ranker: Scorer = trained(request, data, seed)
+                if method in MIXED:
+                    other = requested(MARKETS[args.market][MIXED[method]], seed, args.public_data, args.cache)
+                    own = prepared(other, markets, {})
+                    ranker = Blend(ranker, [(trained(other, own, seed), own)], request.evaluation.blend_weight)
+                keep(method, seed, by_brand(scored(ranker, data), data), time.process_time() - begun)
     print("\n" + table(rows) + "\n\n" + tests(rows, OURS[args.market]))
 
 

@@ -99,12 +99,25 @@ def test_the_three_commands_follow_one_another(run, place):
 
 
 def test_the_rankers_commands_print_the_table_on_the_page(run):
-    for line in commands(RANKER, containing="mir/simulated"):
+    for line in commands(RANKER, containing="mir/simulated", without="evaluation.blend")[:2]:
         status, printed = run(line, SMALL)
         assert status == 0, printed
     header = re.findall(r"^ +auc .*$", RANKER, flags=re.MULTILINE)[0]
     assert header.split() in [line.split() for line in printed.splitlines()]
     for method in ("MIR", "SBR", "RAND"):
+        assert re.search(rf"^{method}( +\d+\.\d+){{5}}$", printed, flags=re.MULTILINE)
+
+
+def test_two_rankers_are_mixed_by_the_commands_of_the_page(run, place):
+    pytest.importorskip("lightgbm")
+    section = RANKER.split("## Two rankers as one")[1].split("\n## ")[0]
+    first, trees, mixed = commands(section)
+    assert run(first, SMALL)[0] == 0
+    assert run(trees, f"{SMALL} model.max_trees=40")[0] == 0
+    (folder,) = (place / "runs/train").glob("lambdamart-simulated-*")
+    status, printed = run(mixed.replace("runs/train/lambdamart-simulated-…", str(folder)), SMALL)
+    assert status == 0, printed
+    for method in (r"MIR \+ trees", "MIR", "trees"):
         assert re.search(rf"^{method}( +\d+\.\d+){{5}}$", printed, flags=re.MULTILINE)
 
 

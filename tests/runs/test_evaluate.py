@@ -69,6 +69,34 @@ def test_runs_on_the_same_brands_stand_side_by_side(run):
     assert "another run" in (second / "report.html").read_text()
 
 
+def test_scores_of_another_trained_run_are_mixed_in(run, request_of):
+    other = request_of(*SHORT, "model.hidden_size=8")
+    train.run(*other)
+    folder = run(f"evaluation.blend={{small: {other[2]}}}")
+    written = json.loads((folder / "metrics.json").read_text())
+    assert list(written) == ["MIR + small", "MIR", "small", "SBR", "RAND", "POP"]
+    notes = read_scores(folder / "affinity.parquet").lineage.notes
+    assert any(note.startswith("Mixed: 50% of this checkpoint, the rest of small (") for note in notes)
+    assert "MIR + small" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "config.yaml cannot be read"),
+        ("[", "config.yaml is damaged"),
+        ("", "has no data and model"),
+        ("data: {_target_: micromega.models.vsvae.data.PostData}\nmodel: {_target_: a.b}", "model"),
+    ],
+)
+def test_a_run_to_mix_with_must_be_a_trained_ranker(request_of, tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "config.yaml").write_text(content)
+    request = request_of(*SHORT, *LOGITS, f"evaluation.blend={{other: {tmp_path}}}", task="evaluate")
+    with pytest.raises(ConfigError, match=rf"evaluation.blend.other: .*{words}"):
+        evaluate.run(*request)
+
+
 def test_a_run_to_compare_with_must_exist(request_of, tmp_path):
     request = request_of(*SHORT, *LOGITS, f"evaluation.compare={{other: {tmp_path}}}", task="evaluate")
     with pytest.raises(ConfigError, match=r"evaluation.compare.other: .*brand_metrics.parquet does not exist"):
@@ -93,7 +121,7 @@ def test_shortlists_of_all_brands_need_one_set_of_vectors(request_of, monkeypatc
 
     held = SimpleNamespace(feature_names=("text", "text_test"))
     monkeypatch.setattr(evaluate, "open_market", lambda *_: held)
-    monkeypatch.setattr(evaluate, "_trained_checkpoint", further)
+    monkeypatch.setattr(evaluate, "trained_checkpoint", further)
     wanted = ("data.published_split=true", "evaluation.brands=all", "retrieve=exact", *overrides)
     request = request_of(*SHORT, *wanted, task="evaluate")
     with pytest.raises(ConfigError if refused else Opened) as error:

@@ -10,16 +10,15 @@ from omegaconf import DictConfig
 
 from micromega.config.schema import RunConfig
 from micromega.config.signature import run_name, signature
-from micromega.errors import CheckpointError, ConfigError
-from micromega.market.market import Market
+from micromega.errors import ConfigError
 from micromega.market.open import open_market
 from micromega.runs import record
-from micromega.runs.checkpoint import FOLDER, best, load_checkpoint
 from micromega.runs.evaluation import EvaluationRun
 from micromega.runs.lock import locked
 from micromega.runs.ranking import check_request, check_vectors, evaluate_ranking
 from micromega.runs.record import optimized
 from micromega.runs.representation import evaluate_representation
+from micromega.runs.trained import check_finished, trained_checkpoint
 
 log = logging.getLogger(__name__)
 Metrics = Mapping[str, Mapping[str, float]]
@@ -56,9 +55,9 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         if kind == "mir":
             check_vectors(request, market)
         trained = Path(request.paths.runs) / "train" / run_name(config, "train")
-        checkpoint = Path(request.ckpt_path) if request.ckpt_path else _trained_checkpoint(trained)
+        checkpoint = Path(request.ckpt_path) if request.ckpt_path else trained_checkpoint(trained)
         if not request.ckpt_path:
-            _check_finished(trained, market)
+            check_finished(trained, market)
         pl.seed_everything(request.seed, workers=True, verbose=False)
         record.write_config(folder, config)
         overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
@@ -78,28 +77,3 @@ def run(request: RunConfig, config: DictConfig, folder: Path) -> float | None:
         record.update_record(folder, status="done", finished_at=record.now())
         log.info("Evaluated. Metrics and score tables: %s", folder)
     return optimized(next(iter(metrics.values())), request.optimized_metric)
-
-
-def _trained_checkpoint(trained: Path) -> Path:
-    """The checkpoint that training ended with, where it is whole; else the best of those that are."""
-    chosen = record.read_record(trained).get("best_checkpoint")
-    if chosen and (trained / FOLDER / chosen).is_file():
-        try:
-            load_checkpoint(trained / FOLDER / chosen)
-        except CheckpointError as error:
-            log.warning("Passed over a damaged checkpoint: %s", error)
-        else:
-            return trained / FOLDER / str(chosen)
-    return best(trained / FOLDER)
-
-
-def _check_finished(trained: Path, market: Market) -> None:
-    facts = record.read_record(trained)
-    if facts.get("status") != "done":
-        log.warning(
-            "%s has not finished training (%s); its best checkpoint so far is used.", trained, facts.get("status")
-        )
-    if facts.get("market_fingerprint") not in (None, market.fingerprint):
-        msg = f"{trained} was trained on other tables than {market.path} holds now. Train again."
-        raise CheckpointError(msg)
-    record.check_arrays(facts, market, trained)

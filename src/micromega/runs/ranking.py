@@ -2,22 +2,27 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from micromega.config.schema import RunConfig, dotted
 from micromega.config.validate import resolve_target
-from micromega.errors import ConfigError, MissingExtraError
-from micromega.files import write_text_atomically
+from micromega.errors import CheckpointError, ConfigError, MissingExtraError
+from micromega.files import sha256_of, write_text_atomically
 from micromega.market.market import Market
 from micromega.models.evaluation import PairScores, RankingEvaluation, Retrieved
+from micromega.models.mir.blend import Member
+from micromega.models.mir.config import MIRDataConfig
+from micromega.models.mir.data import MIRData
 from micromega.runs import record
 from micromega.runs.brand_metrics import BRAND_METRICS, read_compared, write_brand_metrics
 from micromega.runs.calibration import Calibrated, calibrated
 from micromega.runs.checkpoint import load_checkpoint
 from micromega.runs.evaluation import METRICS, REPORT, EvaluationRun, metrics_table, to_json
 from micromega.runs.retrieval import write_retrieval
+from micromega.runs.trained import check_finished, trained_checkpoint, trained_settings
 from micromega.scores import Lineage, ScoreKind, affinity_table, calibrate_affinity, write_scores
 
 log = logging.getLogger(__name__)
@@ -31,8 +36,10 @@ MENTIONS_NOTE = "Brands are known by all posts that mention them; the scores of 
 
 
 def check_request(request: RunConfig) -> None:
-    """Refuse runs to compare with that cannot be read, before any work (ConfigError)."""
+    """Refuse runs to compare or to mix with that cannot be read, before any work (ConfigError)."""
     read_compared(request.evaluation.compare)
+    for name, folder in request.evaluation.blend.items():
+        _settings(name, folder)
 
 
 def evaluate_ranking(run: EvaluationRun) -> Mapping[str, Mapping[str, float]]:
@@ -56,6 +63,7 @@ def evaluate_ranking(run: EvaluationRun) -> Mapping[str, Mapping[str, float]]:
         data=datamodule,
         seed=request.seed,
         model=resolve_target(dotted(type(request.model).config_target)),
+        members=_members(request, run.market),
         compared=read_compared(request.evaluation.compare),
         retrieve=request.retrieve,
     )
@@ -90,10 +98,49 @@ def check_vectors(request: RunConfig, market: Market) -> None:
         raise ConfigError(msg)
 
 
+def _settings(name: str, folder: str) -> tuple[MIRDataConfig, Any]:
+    """Data and model settings of a ranker to mix with."""
+    try:
+        data, model = trained_settings(Path(folder))
+    except ConfigError as error:
+        raise ConfigError(f"evaluation.blend.{name}: {error}") from error
+    if not isinstance(data, MIRDataConfig):
+        raise ConfigError(
+            f"evaluation.blend.{name}: {folder} holds no ranker of creators. Name one of model=mir or lambdamart."
+        )
+    return data, model
+
+
+def _members(request: RunConfig, market: Market) -> dict[str, Member]:
+    """Rankers to mix with, each with the data settings of its own training."""
+    found = {}
+    for name, place in request.evaluation.blend.items():
+        folder = Path(place)
+        data, model = _settings(name, place)
+        try:
+            check_finished(folder, market)
+            checkpoint = trained_checkpoint(folder)
+        except CheckpointError as error:
+            raise CheckpointError(f"evaluation.blend.{name}: {error}") from error
+        found[name] = Member(
+            checkpoint=load_checkpoint(checkpoint),
+            sha256=sha256_of(checkpoint),
+            model=resolve_target(dotted(type(model).config_target)),
+            data=MIRData(data, market),
+        )
+    return found
+
+
 def _notes(request: RunConfig, result: RankingEvaluation, calibration: Calibrated | None) -> tuple[str, ...]:
     notes = []
     if calibration:
         notes.append(f"Calibrated ({calibration.method}) on {len(result.validation.brand_ids)} validation brands.")
+    if mixed := result.facts["blend"]:
+        notes.append(
+            f"Mixed: {1 - request.evaluation.blend_weight:.0%} of this checkpoint, the rest of "
+            + ", ".join(f"{name} ({sha256[:12]})" for name, sha256 in mixed.items())
+            + "."
+        )
     if request.evaluation.brands in BRANDS_NOTE:
         notes.append(BRANDS_NOTE[request.evaluation.brands])
     if isinstance(result.exported, Retrieved):

@@ -184,6 +184,10 @@ class MIREvaluationConfig:
     """Resamplings of the test brands behind the intervals of the metrics; 0: none."""
     compare: dict[str, str] = dataclasses.field(default_factory=dict)
     """Other evaluated runs for the tables of the report, name -> run folder; they must have the same test brands."""
+    blend: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Other trained rankers whose scores are mixed with the model's, name -> run folder of train.py."""
+    blend_weight: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of those in the mixture, all together; a brand's scores by each ranker have mean 0 and deviation 1."""
     cases: Annotated[int, Field(ge=0)] = 4
     """Test brands shown in the report with their first partner and first two others, and what these posted."""
     shortlist: Annotated[int, Field(ge=1)] = 50

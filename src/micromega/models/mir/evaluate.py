@@ -1,8 +1,8 @@
 """The ranker on brands it has not seen, beside its baselines."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -11,24 +11,24 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from micromega.errors import CheckpointError, ConfigError, DataError
+from micromega.errors import ConfigError, DataError
 from micromega.models.evaluation import BrandMetrics, PairScores, RankingEvaluation, Retrieved
 from micromega.models.mir.baselines import popularity_scores, random_scores, similarity_scores
+from micromega.models.mir.blend import Member, blended
 from micromega.models.mir.cases import case_studies
 from micromega.models.mir.config import MIREvaluationConfig
 from micromega.models.mir.data import MIRData
 from micromega.models.mir.features import numbers
 from micromega.models.mir.metrics import metrics_by_brand
 from micromega.models.mir.module import MIRModule
-from micromega.models.mir.ranker import Ranker, VectorRanker
+from micromega.models.mir.origin import check_origin
+from micromega.models.mir.ranker import Ranker, Scorer, VectorRanker
 from micromega.models.mir.retrieved import judged_creators, retrieved
 from micromega.models.mir.self_similarity import self_similarity
 from micromega.models.mir.summary import category_rows, intervals, merged, overall, paired_tests
 from micromega.models.mir.uncertainty import scores_with_deviation
-from micromega.models.origin import ORIGIN, check_arrays
 from micromega.models.retrieval.ann import load_faiss
 
-log = logging.getLogger(__name__)
 Ints = NDArray[np.int64]
 
 
@@ -39,6 +39,7 @@ def evaluate(
     data: MIRData,
     seed: int,
     model: type[Ranker] = MIRModule,
+    members: Mapping[str, Member] = MappingProxyType({}),
     compared: Mapping[str, BrandMetrics] | None = None,
     retrieve: Literal["none", "exact", "ann"] = "none",
 ) -> RankingEvaluation:
@@ -50,6 +51,8 @@ def evaluate(
         data: the datamodule of the market to score; its split must be the one of training.
         seed: seed of the random baseline, of the dropout passes and of the bootstrap.
         model: class that wrote the checkpoint; its name without "Module" heads the tables.
+        members: other trained rankers whose scores are mixed with the model's, name -> member; each also gets its own
+            row in the tables.
         compared: other evaluated runs on the same brands, name -> metrics.
         retrieve: give shortlists of the exported brands from vectors, instead of all their pairs; no array of all
             brands by all creators is made then.
@@ -59,20 +62,27 @@ def evaluate(
 
     Raises:
         CheckpointError: the checkpoint does not fit the data, or was trained on brands that are held out here.
-        ConfigError: a run to compare with has other brands, or the model has no embeddings.
+        ConfigError: a run to compare with has other brands, a member ranks other brands or creators, or there are no
+            embeddings.
         DataError: there is no brand to export.
         MissingExtraError: retrieve is "ann" and FAISS is not installed.
     """
     data.setup("test")
     accounts = data.accounts
     assert accounts is not None
-    _check_origin(checkpoint, data, config)
+    held_out = set(accounts.brand_ids[np.concatenate([data.splits["validation"], data.splits["test"]])].tolist())
+    check_origin(checkpoint, data, held_out)
+    if retrieve != "none" and members:
+        raise ConfigError(f"retrieve={retrieve}: a blend has no embeddings to search. Set retrieve=none.")
     if retrieve != "none" and not hasattr(model, "embeddings"):
         msg = f"retrieve: {_title(model)} scores pairs and has no embeddings to search. Set retrieve=none."
         raise ConfigError(msg)
     if retrieve == "ann":
         load_faiss()  # where it is missing, better now than after all the scoring
-    ranker = model.restore(checkpoint)
+    ranker: Scorer = model.restore(checkpoint)
+    titles = [_title(model), *members]
+    blend = blended(ranker, members, config.blend_weight, data, held_out) if members else None
+    ranker = blend or ranker
     test = data.splits["test"]
     rivals = np.flatnonzero(accounts.candidates(test, data.config.candidates))
     if retrieve == "none":
@@ -85,7 +95,13 @@ def evaluate(
         tested, creators = _judged_pairs(cast(VectorRanker, ranker), data, "test", seed)
         among = _among(tested, np.searchsorted(creators, rivals))
         exported = _retrieved(cast(VectorRanker, ranker), data, config, seed, retrieve)
-    own = _by_brand(_methods(_title(model), data, among, rivals, seed), data, among, rivals, config.recall_at)
+    scores = {" + ".join(titles): among.scores}
+    if blend:
+        blend.attach(data, held_out=True)
+        alone = blend.alone(torch.from_numpy(test))
+        scores |= {name: of[:, rivals] for name, of in zip(titles, alone, strict=True)}
+    scores |= _baselines(data, rivals, seed)
+    own = _by_brand(scores, data, among, rivals, config.recall_at)
     every = merged(own, compared or {})
     alike = self_similarity(data)
     cases = case_studies(data, test, among, rivals, config.cases)
@@ -109,6 +125,7 @@ def evaluate(
             "test_pairs": int(tested.positives.sum()),
             "positive_pairs": len(accounts.pair_brand),
             "brand_posts": data.config.brand_posts,
+            "blend": {name: member.sha256 for name, member in members.items()},
         },
     )
 
@@ -118,7 +135,7 @@ def _title(model: type[Any]) -> str:
 
 
 def _every_pair(
-    ranker: Ranker, data: MIRData, rows: Ints, config: MIREvaluationConfig, seed: int, *, held_out: bool = False
+    ranker: Scorer, data: MIRData, rows: Ints, config: MIREvaluationConfig, seed: int, *, held_out: bool = False
 ) -> PairScores:
     assert data.accounts is not None
     ranker.attach(data, held_out=held_out)
@@ -177,7 +194,7 @@ def _exported_rows(data: MIRData, config: MIREvaluationConfig) -> Ints:
     return data.splits["cold"]
 
 
-def _exported(ranker: Ranker, data: MIRData, tested: PairScores, config: MIREvaluationConfig, seed: int) -> PairScores:
+def _exported(ranker: Scorer, data: MIRData, tested: PairScores, config: MIREvaluationConfig, seed: int) -> PairScores:
     """Pairs for the score table; those of test brands are the same whatever else is exported."""
     rows = _exported_rows(data, config)
     if config.brands == "test":
@@ -204,12 +221,11 @@ def _retrieved(
     )
 
 
-def _methods(title: str, data: MIRData, among: PairScores, rivals: Ints, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Scores of the model and its baselines on the test brands and those who compete for them."""
+def _baselines(data: MIRData, rivals: Ints, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Scores without learning of the test brands and those who compete for them."""
     accounts, test = data.accounts, data.splits["test"]
     assert accounts is not None
     methods = {
-        title: among.scores,
         "SBR": similarity_scores(accounts, _Standardised(data), test, rivals),
         "RAND": random_scores(len(test), len(accounts.creator_ids), seed, rivals),
     }
@@ -268,28 +284,3 @@ def _absent(data: MIRData, metrics: BrandMetrics, has_self_similarity: bool) -> 
     if "POP" not in metrics.methods:
         found.append("No creator's followers are known, so popularity (POP) is no baseline.")
     return tuple(found)
-
-
-def _check_origin(checkpoint: Mapping[str, Any], data: MIRData, config: MIREvaluationConfig) -> None:
-    """Refuse weights of another shape, and weights that have been trained on brands which are to be held out here."""
-    dimensions = dict(checkpoint["hyper_parameters"]["dimensions"])
-    if dimensions != data.spec.dimensions:
-        msg = (
-            f"ckpt_path: the checkpoint was trained on features of sizes {dimensions}, these data have "
-            f"{data.spec.dimensions}. Use the data settings of its training (config.yaml in its run folder)."
-        )
-        raise CheckpointError(msg)
-    origin = checkpoint.get(ORIGIN, {})
-    if origin.get("market_fingerprint") != data.market.fingerprint:
-        log.warning("The checkpoint was trained on another market; its brands are taken for others than these.")
-        return
-    check_arrays(origin, {"market_fingerprint": data.market.fingerprint, "arrays": data.arrays})
-    assert data.accounts is not None
-    held_out = data.accounts.brand_ids[np.concatenate([data.splits["validation"], data.splits["test"]])]
-    seen = sorted(set(origin["train_brands"]) & set(held_out.tolist()))
-    if seen:
-        msg = (
-            f"ckpt_path: {len(seen)} of {len(held_out)} held-out brands were in this checkpoint's training "
-            f"({', '.join(seen[:3])}, …), so metrics would be too good. Use the seed and data settings of its training."
-        )
-        raise CheckpointError(msg)

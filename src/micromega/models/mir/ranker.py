@@ -11,14 +11,12 @@ from torch import Tensor
 from micromega.models.mir.data import MIRData
 
 
-class Ranker(Protocol):
-    """A model that scores all candidates of a brand."""
+class Scorer(Protocol):
+    """What scores all candidates of a brand: one model, or several as one."""
 
-    config: Any
-
-    @classmethod
-    def restore(cls, checkpoint: Mapping[str, Any]) -> Self:
-        """Rebuild a trained model."""
+    @property
+    def config(self) -> Any:
+        """Settings; `dropout` among them where passes with dropout differ."""
 
     @property
     def device(self) -> torch.device:
@@ -35,6 +33,14 @@ class Ranker(Protocol):
 
     def eval(self) -> Self:
         """Switch dropout off."""
+
+
+class Ranker(Scorer, Protocol):
+    """A model that scores all candidates of a brand."""
+
+    @classmethod
+    def restore(cls, checkpoint: Mapping[str, Any]) -> Self:
+        """Rebuild a trained model."""
 
 
 class VectorRanker(Ranker, Protocol):

@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from micromega.models.mir.ranker import Ranker
+from micromega.models.mir.ranker import Scorer
 
 
 def scores_with_deviation(
-    module: Ranker, brands: NDArray[np.int64], *, samples: int, seed: int
+    module: Scorer, brands: NDArray[np.int64], *, samples: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Score pairs, and measure how much the scores move.
 
@@ -30,7 +30,7 @@ def scores_with_deviation(
     return scores, deviation(module, lambda: module.score(rows), samples=samples, seed=seed)
 
 
-def deviation(module: Ranker, draw: Callable[[], Tensor], *, samples: int, seed: int) -> NDArray[np.float64] | None:
+def deviation(module: Scorer, draw: Callable[[], Tensor], *, samples: int, seed: int) -> NDArray[np.float64] | None:
     """Standard deviation of what `draw` gives over passes with dropout; other arguments as above."""
     if samples < 2 or not getattr(module.config, "dropout", 0):
         return None
