@@ -28,15 +28,23 @@ OTHERS = {
 }
 
 
+CONTENT = (
+    "experiment=vsvae/small", "market.brands=8", "market.creators=60", "trainer.max_epochs=4", "data.min_count=2",
+    "model.latent_size=4", "model.text_hidden=4", "model.text_size=8", "model.frames_hidden=8", "model.audio_size=8",
+    "model.image_sizes=[16,8]", "model.editing_size=4", "model.modality_dropout=0.5", "model.posterior=product",
+    "model.learning_rate=0.01", "evaluation.importance_samples=4", "evaluation.popularity=false",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     return Lab(tmp_path_factory.mktemp("lab"))
 
 
-def start(lab, processes, overrides):
+def start(lab, processes, overrides, same=SAME):
     """Start training in so many processes, with what Lightning sets for those it starts itself (lab forks them)."""
     place = lab.place(f"{processes}-processes")
-    wanted = [*SAME, *overrides, f"data.batch_size={16 // processes}"]
+    wanted = [*same, *overrides, f"data.batch_size={16 // processes}"]
     if processes == 1:
         return place, wanted, [lab.start("train", place, *wanted, tiny=False)]
     wanted += ["trainer=ddp", "trainer.accelerator=cpu", f"trainer.devices={processes}"]
@@ -83,3 +91,23 @@ def test_the_best_recipe(lab):
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_losses(lab, name):
     check(lab, OTHERS[name])
+
+
+def test_content_vectors(lab):
+    """Each process draws its own noise, so two do not end with the numbers of one; they end as well."""
+    bounds = {}
+    for processes in (1, 2):
+        place, wanted, started = start(lab, processes, (), CONTENT)
+        for process in started:
+            assert process.wait() == 0, process.output
+        evaluated = lab.run("evaluate", place, *wanted, tiny=False)
+        assert evaluated.status() == 0, evaluated.output
+        held = load_checkpoint(newest_valid(run_folder(place) / "checkpoints"))
+        assert all(values.isfinite().all() for values in held["state_dict"].values() if values.is_floating_point())
+        with (run_folder(place) / "metrics.csv").open() as file:
+            bounds[processes, held["global_step"]] = [float(row["val/elbo"]) for row in csv.DictReader(file)]
+    (alone, history), (together, history_of_two) = ((steps, bound) for (_, steps), bound in bounds.items())
+    assert alone == together > 20
+    gain = history[-1] - history[0]
+    assert gain > 5
+    assert history_of_two[-1] - history[0] > 0.8 * gain
