@@ -77,7 +77,9 @@ def test_scores_of_another_trained_run_are_mixed_in(run, request_of):
     assert list(written) == ["MIR + small", "MIR", "small", "SBR", "RAND", "POP"]
     notes = read_scores(folder / "affinity.parquet").lineage.notes
     assert any(note.startswith("Mixed: 50% of this checkpoint, the rest of small (") for note in notes)
-    assert "MIR + small" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "<h1><bdi>MIR + small</bdi></h1>" in page
+    assert page.count("part of the mixture, alone") == 2
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ class RankingReport:
         brands: how many test brands.
         candidates: how many creators were ranked for each.
         metrics: method -> metric -> value; the model itself comes first; NaN where not defined.
-        baselines: which of the methods are the baselines; the rest are other runs.
+        baselines: which of the methods are the baselines.
+        parts: which are the rankers that the model is a mixture of, each alone; the rest are other runs.
         intervals: method -> metric -> 95 % interval.
         tests: other method -> metric -> the model's minus that method's.
         notice: what a reader must know first, for instance that the market is simulated.
@@ -52,6 +53,7 @@ class RankingReport:
     candidates: int
     metrics: Mapping[str, Mapping[str, float]]
     baselines: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=lambda: MappingProxyType({}))
     tests: Mapping[str, Mapping[str, "PairedTest"]] = field(default_factory=lambda: MappingProxyType({}))
     notice: str | None = None

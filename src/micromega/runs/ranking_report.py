@@ -7,6 +7,7 @@ from micromega.market.market import Market
 from micromega.models.evaluation import RankingEvaluation
 from micromega.report.content import Calibration
 from micromega.report.ranking_content import RankingReport
+from micromega.report.ranking_words import BASELINES
 from micromega.runs.calibration import Calibrated, Judged
 
 
@@ -37,7 +38,8 @@ def ranking_report(
         brands=len(result.by_brand.brand_ids),
         candidates=result.by_brand.candidates,
         metrics=result.metrics,
-        baselines=tuple(result.by_brand.methods)[1:],
+        baselines=tuple(method for method in result.by_brand.methods if method in BASELINES),
+        parts=tuple(method for method in result.by_brand.methods if method not in BASELINES)[1:],
         intervals=result.intervals,
         tests=result.tests,
         notice="This market is simulated: brands, creators and posts are made up." if simulated else None,
