@@ -11,16 +11,19 @@ of experts do the same work; JMVAE runs each encoder twice, MoPoE has seven expe
 frames: ours beside itself without sorting by length, with packed sequences, and padded to 50 words and 13 frames, where
 LSTMs and the layer above them run over padding, and over texts that a post lacks.
 
-quality: the same posts, split, numbers of r and epochs for all: how much of what drives a simulated post (subject,
-style, quality, popularity) a straight line reads from r, and how well held-out posts are restored (R²; of texts, the
-share of known words). MultiVae and PCA see shares of words and mean frames, scaled alike.
+quality: the same posts, split, numbers of r, epochs and posts per step for all: how much of what drives a simulated
+post (subject, style, quality, popularity) a straight line reads from r, and how well held-out posts are restored (R²;
+of texts, the share of known words). MultiVae and PCA see shares of words and mean frames, scaled alike. Ours is trained
+as experiment=vsvae/small has it; MultiVae's models with a constant rate, and with our rate in one cycle.
 
 growth: CPU seconds of setting up, posts per CPU second and peak memory for 10³ to 10⁵ posts, with --largest 10⁶. An
 epoch is measured where it has at most --steps steps, else as many steps are run.
 """
 
 import argparse
+import itertools
 import logging
+import math
 import multiprocessing
 import os
 import resource
@@ -40,6 +43,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 import vae_peers
+import yaml
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -55,6 +59,7 @@ from micromega.models.vsvae.parts import SEQUENCES, TEXTS
 from micromega.models.vsvae.probes import probe, true_latents
 from micromega.models.vsvae.reconstruction import fit_no_information, judge
 from micromega.models.vsvae.result import NO_INFORMATION, PCA
+from micromega.models.vsvae.schedule import one_cycle
 
 POSTERIORS = ("joint", "product", "mixture")
 EQUALS = {"JMVAE": "joint", "MVTCAE": "product", "MoPoE": "mixture"}
@@ -68,13 +73,16 @@ SIZES = {
 VARIANTS = ("ours", "unsorted", "packed", "padded")
 """How sequences are treated: the last three are no setting of ours, or one that nobody should choose."""
 SMALL = VSVAEModelConfig()
+EXPERIMENT = Path(__file__).parents[1] / "conf" / "experiment" / "vsvae" / "small.yaml"
 LAYERS = {"text": (SMALL.text_size,), "image": SMALL.image_sizes, "audio": (SMALL.audio_size,), "editing": (16,)}
-RATE, GIB = 1e-3, 2.0**30
+RATE, BATCH, GIB = 1e-3, 256, 2.0**30
 SCALES = (1.0, 0.5)
 """Deviations of MultiVae's likelihoods: 1, as it comes, and one at which it keeps more."""
+SCHEDULES = ("constant", "one_cycle")
+"""How the learning rate of MultiVae's models goes."""
 QUICK = {
     "creators": 200, "epochs": 1, "seconds": 0.05, "batches": (32,), "growth": (1_000,), "steps": 8,
-    "posteriors": ("joint",), "models": ("MVTCAE",), "scales": (1.0,),
+    "posteriors": ("joint",), "models": ("MVTCAE",), "scales": (1.0,), "schedules": ("one_cycle",),
     "variants": ("ours", "padded"), "kinds": ("simulated",),
 }  # fmt: skip
 HEAVY = ["pyarrow.parquet", "pytorch_lightning", "micromega.market", "micromega.models.vsvae.evaluate"]
@@ -350,10 +358,16 @@ Method = tuple[Callable[[PostBatch], Any], Callable[[PostBatch], Mapping[str, Te
 """Batch to r, batch to restored parts, CPU seconds of training."""
 
 
-def our_method(data: PostData, epochs: int, seed: int, rate: float, posterior: str) -> Method:
+def settings_of_experiment() -> dict[str, Any]:
+    """What experiment=vsvae/small sets of the model."""
+    found = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
+    return dict(found.get("model", {}))
+
+
+def our_method(data: PostData, epochs: int, seed: int, posterior: str) -> Method:
     pl.seed_everything(seed, verbose=False)
     clock = Clock(10**9)
-    network = train(data, epochs, clock, posterior=posterior, learning_rate=rate).network.eval()
+    network = train(data, epochs, clock, **settings_of_experiment() | {"posterior": posterior}).network.eval()
     means = posterior_means(network, torch.device("cpu"))
     return means, lambda batch: network.reconstruct(network.encode(batch).mean, batch), clock.seconds
 
@@ -365,22 +379,26 @@ def peer_method(
     held: Mapping[str, Tensor],
     epochs: int,
     seed: int,
-    rate: float,
     scale: float,
+    schedule: str,
 ) -> Method:
     """Train a model of MultiVae; all but the deviation of its likelihood is as it comes."""
     torch.manual_seed(seed)
     settings = {"decoder_dist_params": {modality: {"scale": scale} for modality in posts.sizes}}
     made = vae_peers.model(peer, name, posts.sizes, LAYERS, SMALL.latent_size, **settings)
+    rate = RATE if schedule == "constant" else settings_of_experiment().get("learning_rate", RATE)
     optimiser = torch.optim.Adam(made.parameters(), rate)
     began = time.process_time()
     count = len(next(iter(held.values())))
+    cycle = one_cycle(optimiser, rate, epochs * math.ceil(count / BATCH)) if schedule == "one_cycle" else None
     for epoch in range(1, epochs + 1):
-        for rows in torch.randperm(count).split(256):
+        for rows in torch.randperm(count).split(BATCH):
             loss = made(peer.data({modality: of[rows] for modality, of in held.items()}), epoch=epoch).loss
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            if cycle is not None:
+                cycle.step()
     spent = time.process_time() - began
     made.eval()
 
@@ -398,9 +416,8 @@ def quality_of(
     kept: Path,
     epochs: int,
     seed: int,
-    rate: float,
     posterior: str | None,
-    models: tuple[tuple[str, float], ...],
+    models: tuple[tuple[str, float, str], ...],
 ) -> dict[str, dict[str, float]]:
     """Judge one of our posteriors, or PCA and MultiVae's models: method -> name of a figure -> value."""
     data = data_of(folder, seed=seed)
@@ -408,15 +425,16 @@ def quality_of(
     fitted = pca.fit_pca(lambda: data.batches(splits["train"], 1024), spec, latent, seed=seed)
     methods: dict[str, Method] = {}
     if posterior is not None:
-        methods[f"VS-VAE {posterior}"] = our_method(data, epochs, seed, rate, posterior)
+        methods[f"VS-VAE {posterior}"] = our_method(data, epochs, seed, posterior)
     else:
         methods[PCA] = fitted.transform, fitted, 0.0
         posts = PeerPosts(fitted, data)
         batches = [posts.vectors(batch) for batch in data.batches(splits["train"], 1024)] if models else []
         held = {modality: torch.cat([batch[modality] for batch in batches]) for modality in posts.sizes if batches}
         peer = vae_peers.multivae(kept) if models else None
-        for name, scale in models:
-            methods[f"{name}, scale {scale:g}"] = peer_method(peer, name, posts, held, epochs, seed, rate, scale)
+        for name, scale, schedule in models:
+            full = f"{name}, scale {scale:g}, {schedule.replace('_', ' ')}"
+            methods[full] = peer_method(peer, name, posts, held, epochs, seed, scale, schedule)
     nothing = fit_no_information(data.batches(splits["train"], 1024), spec)
     everything = np.sort(np.concatenate(list(splits.values())))
     r = {
@@ -439,14 +457,14 @@ def quality_of(
 
 
 def quality(folder: Path, peer: Any, kept: Path, wanted: argparse.Namespace) -> None:
-    tasks: list[tuple[str | None, tuple[tuple[str, float], ...]]] = [(name, ()) for name in wanted.posteriors]
+    tasks: list[tuple[str | None, tuple[tuple[str, float, str], ...]]] = [(name, ()) for name in wanted.posteriors]
     models = () if isinstance(peer, str) else wanted.models
-    tasks.append((None, tuple((name, scale) for name in models for scale in wanted.scales)))
+    tasks.append((None, tuple(itertools.product(models, wanted.scales, wanted.schedules))))
     seeds: list[dict[str, dict[str, float]]] = []
     for seed in range(wanted.seeds):
         seeds.append({})
         for posterior, peers in tasks:
-            found, _ = alone(quality_of, folder, kept, wanted.epochs, seed, wanted.rate, posterior, peers)
+            found, _ = alone(quality_of, folder, kept, wanted.epochs, seed, posterior, peers)
             seeds[-1] |= found
             for name, figures in found.items():
                 print(f"seed {seed}, {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()))
@@ -514,7 +532,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--creators", type=int, default=4000, help="of the market of quality; speed has a quarter")
     parser.add_argument("--epochs", type=int, default=30, help="of quality")
     parser.add_argument("--seeds", type=int, default=1, help="of quality")
-    parser.add_argument("--rate", type=float, default=RATE, help="learning rate of quality, for all")
     parser.add_argument("--seconds", type=float, default=5.0, help="CPU seconds of a figure of speed on vectors")
     parser.add_argument("--steps", type=int, default=400, help="of training on a growing market, at most")
     parser.add_argument("--cache", type=Path, help="keep the markets here; without it, nowhere")
@@ -525,7 +542,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small markets, few epochs, one peer")
     wanted = parser.parse_args(arguments)
     wanted.batches, wanted.growth = (32, 256), (1_000, 10_000, 100_000)
-    wanted.posteriors, wanted.models, wanted.scales = POSTERIORS, vae_peers.MODELS, SCALES
+    wanted.posteriors, wanted.models, wanted.scales, wanted.schedules = POSTERIORS, vae_peers.MODELS, SCALES, SCHEDULES
     wanted.variants, wanted.kinds = VARIANTS, tuple(SIZES)
     if wanted.quick:
         vars(wanted).update(QUICK)

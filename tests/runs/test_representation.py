@@ -142,7 +142,7 @@ def test_a_checkpoint_of_another_split_or_model_is_refused(request_of, tmp_path)
 
 
 def test_a_checkpoint_of_other_columns_is_refused(request_of):
-    wanted = ("data.parts=[editing]", "data.arrays={}")
+    wanted = ("data.parts=[editing]", "data.arrays={}", "model.learn_words=false")
     first = request_of(*wanted, "data.columns=[duration_s]")
     train.run(*first)
     checkpoint = next((first[2] / "checkpoints").glob("best*.ckpt"))

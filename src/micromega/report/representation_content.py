@@ -9,8 +9,8 @@ from micromega.models.vsvae.result import RepresentationEvaluation
 REPRESENTATION_LIMITS = (
     "Accuracy is of words in the vocabulary, each at its own place, restored from r alone without seeing the words "
     "before it. A fluent caption that says the same in another order counts as wrong.",
-    "A mean squared error over numbers of different units speaks of the largest ones. The mean R² weighs all numbers "
-    "of a part alike.",
+    "A mean squared error over numbers of different units speaks of the largest ones. The standardised R² weighs "
+    "all numbers of a part alike.",
     "Posts under one hashtag are alike in what the hashtag asks for. A neighbour under another hashtag may be alike "
     "as well.",
     "That r foretells popularity does not say that changing the content would change it.",

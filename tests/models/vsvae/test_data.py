@@ -265,6 +265,12 @@ def test_columns_alone_are_the_part_editing(make_market):
     assert batch.values["editing"][3].tolist() == pytest.approx([np.mean(known), 0])
 
 
+def test_lists_count_by_their_length(make_market):
+    market = make_market({"hashtags": [["a", "b"], [], ["c"], ["a"]] * 10})
+    batch = data(market, parts=("editing",), columns=("hashtags",)).batch_of(np.arange(3))
+    assert batch.values["editing"].flatten().tolist() == pytest.approx([math.log(3), 0, math.log(2)])
+
+
 def test_array_decides_who_has_editing(make_market):
     market = make_market(
         {"likes": [4] * 20 + [None] * 20},
@@ -278,7 +284,11 @@ def test_array_decides_who_has_editing(make_market):
 @pytest.mark.parametrize(
     ("columns", "error", "message"),
     [
-        (("caption",), ConfigError, r'column "caption" of posts.parquet holds string.*Columns of numbers are: likes'),
+        (
+            ("caption",),
+            ConfigError,
+            r'column "caption" of posts.parquet holds string.*Columns of numbers and lists are: hashtags',
+        ),
         (("liks",), ConfigError, r'column "liks" of posts.parquet does not exist'),
         (("shares",), DataError, r'column "shares" holds no value in a training post'),
     ],

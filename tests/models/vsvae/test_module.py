@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from posts_made_up import SIZES, TEXTS, batch, small, spec
 
-from micromega.errors import ConfigError
+from micromega.errors import CheckpointError, ConfigError
 from micromega.models.vsvae.module import VSVAEModule
 from micromega.models.vsvae.parts import MODALITIES
-from micromega.models.vsvae.schedule import charged, divergence_weight
+from micromega.models.vsvae.schedule import charged, divergence_weight, one_cycle
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -76,10 +76,11 @@ def test_eight_posts_are_learned_by_heart(posterior):
         assert ((rebuilt[has] - truth) ** 2).mean() < 0.5 * truth.var(dim=0).mean()
 
 
+@pytest.mark.parametrize("changed", [{}, {"mean_pooling": True, "linear_path": True}])
 @pytest.mark.parametrize("posterior", ["joint", "product", "mixture"])
-def test_every_weight_gets_a_gradient(posterior):
+def test_every_weight_gets_a_gradient(posterior, changed):
     torch.manual_seed(0)
-    module = VSVAEModule(small(posterior=posterior, learn_words=True, modality_dropout=0.3), spec())
+    module = VSVAEModule(small(posterior=posterior, learn_words=True, modality_dropout=0.3, **changed), spec())
     module._trainer = SimpleNamespace(
         num_training_batches=1, accumulate_grad_batches=1, world_size=1, global_step=1, barebones=True
     )
@@ -222,3 +223,44 @@ def test_weights_shrink_and_biases_do_not():
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
     assert all(p.ndim > 1 for p in groups[0]["params"])
     assert all(p.ndim <= 1 for p in groups[1]["params"])
+
+
+def test_the_rate_of_one_cycle_rises_and_falls_with_the_steps_of_training():
+    module = VSVAEModule(small(schedule="one_cycle", learning_rate=0.01), spec())
+    seen = []
+    step = module.training_step
+    module.training_step = lambda *of: seen.append(module.optimizers().param_groups[0]["lr"]) or step(*of)
+    fit(module, *[batch()] * 10, epochs=4)
+    assert len(seen) == 40
+    assert max(seen) == pytest.approx(0.01)
+    assert seen.index(max(seen)) == 3
+    assert seen[3:] == sorted(seen[3:], reverse=True)
+    assert seen[-1] < 1e-3 * max(seen)
+
+
+@pytest.mark.parametrize("steps", range(1, 32))
+def test_one_cycle_may_be_short(steps):
+    """Torch divides by zero where the rise has exactly one step, as a tenth of ten has."""
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    cycle, seen = one_cycle(optimiser, 0.01, steps), []
+    for step in range(steps):
+        seen.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        if step < steps - 1:
+            cycle.step()
+    assert max(seen) <= 0.01
+    assert seen[-1] < 1e-6
+
+
+def test_one_cycle_needs_an_end():
+    with pytest.raises(ConfigError, match=r"one_cycle needs an end: set trainer.max_epochs"):
+        fit(VSVAEModule(small(schedule="one_cycle"), spec()), batch(), epochs=-1)
+
+
+def test_training_does_not_go_on_with_another_schedule(tmp_path):
+    module = VSVAEModule(small(schedule="one_cycle"), spec())
+    fit(module, batch()).save_checkpoint(tmp_path / "last.ckpt")
+    module = VSVAEModule(small(), spec())
+    module._trainer = SimpleNamespace(datamodule=Posts(batch()), barebones=True)
+    with pytest.raises(CheckpointError, match=r"model.schedule=one_cycle, whose state says nothing to constant"):
+        module.on_load_checkpoint(torch.load(tmp_path / "last.ckpt", weights_only=True))

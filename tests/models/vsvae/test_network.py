@@ -22,6 +22,7 @@ from micromega.models.vsvae.parts import MODALITIES
 from micromega.models.vsvae.sequences import LSTM, items
 
 POSTERIORS = ("joint", "product", "mixture")
+PATHS = {"mean_pooling": True, "linear_path": True}
 
 
 def network(seed=0, sizes=None, **changed):
@@ -29,7 +30,7 @@ def network(seed=0, sizes=None, **changed):
     made = VSVAE(small(**changed), spec(sizes)).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if "absent" in name or "log_scale" in name:
+            if "absent" in name or "log_scale" in name or "linear_path" in name:
                 parameter.normal_(0, 0.3)
     return made
 
@@ -44,9 +45,10 @@ def one(posts, place):
     return PostBatch(post=posts.post[place : place + 1], values=values, lengths=lengths)
 
 
+@pytest.mark.parametrize("changed", [{}, PATHS])
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_a_post_does_not_depend_on_its_batch_nor_on_padding(posterior):
-    made, posts = network(posterior=posterior), batch()
+def test_a_post_does_not_depend_on_its_batch_nor_on_padding(posterior, changed):
+    made, posts = network(posterior=posterior, **changed), batch()
     together = made.encode(posts)
     r = torch.randn(6, 3)
     likelihood = made.log_likelihood(r, posts)
@@ -58,8 +60,9 @@ def test_a_post_does_not_depend_on_its_batch_nor_on_padding(posterior):
             assert torch.allclose(of[0], likelihood[part][place], atol=1e-4), part
 
 
-def test_what_lies_beyond_a_length_is_not_read():
-    made, posts = network(), batch()
+@pytest.mark.parametrize("changed", [{}, PATHS])
+def test_what_lies_beyond_a_length_is_not_read(changed):
+    made, posts = network(**changed), batch()
     noisy = {part: value.clone() for part, value in posts.values.items()}
     for part, value in noisy.items():
         if value.ndim > 1 and part in {*TEXTS, "frames"}:
@@ -149,6 +152,48 @@ def test_sequences_of_single_posts_agree():
             of_steps, _ = both_ways(text.texts[name].lstm)(made.word_vectors[ids])
             states += [of_steps[0, -1, :4], of_steps[0, 0, 4:]]  # forward ends at the last word, backward at the first
         assert torch.allclose(text.dense(torch.cat(states)), together[place], atol=1e-6)
+
+
+def test_the_mean_is_that_of_each_sequence():
+    lengths = torch.tensor([3, 1, 2])
+    values = torch.randn(3, 5, 4)
+    expected = torch.stack([row[:length].mean(dim=0) for row, length in zip(values, lengths, strict=True)])
+    assert torch.allclose(sequences.mean_of(values, lengths), expected, atol=1e-6)
+    encoder = sequences.SequenceEncoder(4, 2, both_ways=True, mean=3.0)
+    encoded = encoder(values, lengths)
+    assert torch.allclose(encoded[:, :4], encoder.lstm.last(values, lengths))
+    assert torch.allclose(encoded[:, 4:], 3.0 * expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_the_linear_path_leads_past_every_layer(posterior):
+    """With all layers with ReLU silent, what is left is straight from the parts to μ and from r to the parts."""
+    made, posts = network(posterior=posterior, **PATHS), batch(absent=0.0)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if ".dense." in name or "joint_decoder" in name:
+                parameter.zero_()
+    lengths = posts.lengths
+
+    def means(share):  # of objects and audio; nothing else changes
+        values = {part: share * v if part in {"objects", "audio"} else v for part, v in posts.values.items()}
+        return made.encode(PostBatch(post=posts.post, values=values, lengths=lengths))
+
+    if posterior == "joint":
+        assert torch.allclose(means(2.0).mean - means(1.0).mean, means(1.0).mean - means(0.0).mean, atol=1e-4)
+    assert not torch.allclose(means(2.0).mean, means(1.0).mean, atol=1e-3)
+    r = torch.randn(3, 6, 3)
+    low, middle, high = (made._decode(of, lengths) for of in (r[0], (r[0] + r[1]) / 2, r[1]))
+    for part in SIZES:
+        assert torch.allclose(middle[part], (low[part] + high[part]) / 2, atol=1e-5), part
+        assert not torch.allclose(low[part], high[part], atol=1e-3), part
+
+
+def test_without_them_no_weight_is_there_for_mean_and_path():
+    """Checkpoints of before have neither."""
+    names = set(network().state_dict())
+    assert not any("linear" in name for name in names)
+    assert {"encoders.text.dense.0.weight", "encoders.image.dense.2.weight", "encoders.audio.dense.0.weight"} <= names
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)

@@ -19,13 +19,13 @@ POSTS = [  # caption, frames, audio
 ]
 
 
-def spec(**sizes):
+def spec(deviation=None, **sizes):
     return PostSpec(
         sizes=sizes or {"caption": 4, "frames": 2, "audio": 1},
         words=WORDS,
         word_vectors=torch.zeros(4, 1),
         mean={},
-        deviation={},
+        deviation=deviation or {},
     )
 
 
@@ -112,8 +112,25 @@ def test_one_row_per_part():
     assert audio.no_information == pytest.approx(sounds.var())
     assert audio.r_squared_of_pca == pytest.approx(1 - 1 / sounds.var())
     assert frames.no_information == pytest.approx(seen.var(axis=0).mean(), rel=1e-6)
-    assert frames.explained_by_pca == pytest.approx(np.mean(1 - 1 / seen.var(axis=0)), rel=1e-6)
+    assert frames.explained_by_pca == pytest.approx(1 - 2 / seen.var(axis=0).sum(), rel=1e-6)
     assert (frames.model, frames.r_squared, frames.explained) == (0.0, 1.0, 1.0)
+
+
+def test_no_number_weighs_more_for_its_unit_or_for_hardly_varying():
+    metres, millimetres, still = np.array([1.0, -1, 1, -1]), np.array([2000.0, 2000, -2000, -2000]), [0, 0, 0, 1e-3]
+    held = [batch([([1], [], None)] * 4)]
+    held[0].values["audio"] = torch.from_numpy(np.column_stack([metres, millimetres, still])).float()
+    held[0].lengths["audio"] = torch.ones(4, dtype=torch.int64)
+    spread = spec({"audio": torch.tensor([1.0, 2000.0, 0.5])}, audio=3)
+    methods = {
+        "VSVAE": lambda posts: {
+            "audio": posts.values["audio"] * torch.tensor([1.0, 0.0, 1.0]) + torch.tensor([0, 0, 0.1])
+        },
+        NO_INFORMATION: fit_no_information(held, spread),
+    }
+    (audio,) = reconstructions(judge(held, methods, spread), spread)
+    assert audio.r_squared == pytest.approx(0, abs=1e-5)  # the millimetres are all that counts
+    assert audio.explained == pytest.approx(1 - (0 + 1 + 0.01 / 0.25) / 2, abs=1e-5)  # not -10,000
 
 
 def test_a_part_that_no_post_has_has_no_row():

@@ -14,7 +14,7 @@ from micromega.errors import ConfigError, DataError
 def read_columns(
     table: pa.Table, names: Sequence[str], train: NDArray[np.int64], where: str
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Read columns: the logarithm of one more for numbers, 0 and 1 for false and true.
+    """Read columns: the logarithm of one more for numbers and for how long lists are, 0 and 1 for false and true.
 
     Args:
         table: P posts.
@@ -27,7 +27,7 @@ def read_columns(
         was known.
 
     Raises:
-        ConfigError: there is no such column, or it holds no numbers.
+        ConfigError: there is no such column, or it holds neither numbers nor lists.
         DataError: a number is negative or not finite, or no training post has a value.
     """
     values = np.empty((table.num_rows, len(names)), np.float32)
@@ -49,14 +49,16 @@ def _numbers(table: pa.Table, name: str, where: str) -> NDArray[np.float64]:
     """(P,) transformed numbers of a column, NaN where null."""
     usable = [
         field.name for field in table.schema
-        if pt.is_boolean(field.type) or pt.is_integer(field.type) or pt.is_floating(field.type)
+        if any(is_such(field.type) for is_such in (pt.is_boolean, pt.is_integer, pt.is_floating, pt.is_list))
     ]  # fmt: skip
     if name not in usable:
         what = f"holds {table.schema.field(name).type}, no numbers" if name in table.column_names else "does not exist"
         raise ConfigError(
-            f'data.columns: column "{name}" of {where} {what}. Columns of numbers are: {", ".join(usable)}.'
+            f'data.columns: column "{name}" of {where} {what}. Columns of numbers and lists are: {", ".join(usable)}.'
         )
     column = table.column(name)
+    if pt.is_list(column.type):
+        column = pc.list_value_length(column)
     null = column.is_null().to_numpy()
     found = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy()
     if not pt.is_boolean(column.type):

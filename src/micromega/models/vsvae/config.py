@@ -85,6 +85,12 @@ class VSVAEModelConfig:
     """Dense layers above frames, objects and sentiments; 4,096, 1,024 and 512 in the paper."""
     audio_size: Positive = 64
     editing_size: Positive = 16
+    mean_pooling: bool = False
+    """Encoders read the mean of a text's words and of the frames beside the last states of LSTMs (false: the paper),
+    which take many steps to learn to hold what a mean says at once."""
+    linear_path: bool = False
+    """Let a straight line past the dense layers lead from what they read to the posterior, and one past the decoders
+    from r to each part (false: the paper). What is linear in the data is then learned in fewer epochs."""
     learn_words: bool = False
     """Train the word vectors too; false: they stay as the file has them, as in the paper."""
     posterior: Literal["joint", "product", "mixture"] = "joint"
@@ -111,6 +117,8 @@ class VSVAEModelConfig:
     optimiser: Literal["adam", "adamw"] = "adamw"
     """adam adds L2 to the gradient (the paper's regulariser), adamw shrinks the weights."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """one_cycle: the rate rises to learning_rate in the first tenth of training and falls to nothing in the rest."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Of weights, not of biases; the paper's L2 of 0.05 is 0.1 here, since its penalty has no factor 1/2."""
 

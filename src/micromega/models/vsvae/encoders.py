@@ -3,6 +3,7 @@
 Shapes: B posts, e numbers of a word vector, d of a part.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -21,6 +22,12 @@ def dense(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def coded(layers: nn.Sequential, inputs: Tensor, *, linear_path: bool) -> Tensor:
+    """What dense layers say of inputs, (B, n) to (B, m), and on a linear path the inputs beside it: (B, m + n)."""
+    code: Tensor = layers(inputs)
+    return torch.cat([code, inputs.to(code.dtype)], dim=1) if linear_path else code
+
+
 class TextEncoder(nn.Module):
     """Each text through a Bi-LSTM of its own, then one dense layer on all of them.
 
@@ -30,21 +37,36 @@ class TextEncoder(nn.Module):
         hidden: of each direction.
         outputs: of the dense layer.
         dropout: on its inputs.
+        mean: give it the mean word vector of each text as well, times √e: one of length 1 is as large as a state.
+        linear_path: see `coded`.
     """
 
-    def __init__(self, texts: Sequence[str], word_size: int, hidden: int, outputs: int, dropout: float) -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        word_size: int,
+        hidden: int,
+        outputs: int,
+        dropout: float,
+        *,
+        mean: bool,
+        linear_path: bool,
+    ) -> None:
         super().__init__()
-        self.texts = nn.ModuleDict({text: SequenceEncoder(word_size, hidden, both_ways=True) for text in texts})
-        self.dense = dense([2 * hidden * len(texts), outputs], dropout)
+        gain = math.sqrt(word_size) if mean else 0.0
+        encoders = {text: SequenceEncoder(word_size, hidden, both_ways=True, mean=gain) for text in texts}
+        self.texts = nn.ModuleDict(encoders)
+        inputs = sum(encoder.outputs for encoder in encoders.values())
+        self.dense, self.linear_path = dense([inputs, outputs], dropout), linear_path
+        self.outputs = outputs + inputs * linear_path
 
     def forward(self, batch: PostBatch, word_vectors: Tensor) -> Tensor:
-        """(B, outputs) of a batch; word_vectors: (V, e)."""
+        """(B, self.outputs) of a batch; word_vectors: (V, e)."""
         states = [
             encoder(nn.functional.embedding(batch.values[text], word_vectors), batch.lengths[text])
             for text, encoder in self.texts.items()
         ]
-        encoded: Tensor = self.dense(torch.cat(states, dim=1))
-        return encoded
+        return coded(self.dense, torch.cat(states, dim=1), linear_path=self.linear_path)
 
 
 class ImageEncoder(nn.Module):
@@ -55,22 +77,36 @@ class ImageEncoder(nn.Module):
         hidden: of the LSTM.
         layers: of the dense layers.
         dropout: on their inputs.
+        mean: give them the mean frame as well.
+        linear_path: see `coded`.
     """
 
-    def __init__(self, sizes: Mapping[str, int], hidden: int, layers: Sequence[int], dropout: float) -> None:
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        hidden: int,
+        layers: Sequence[int],
+        dropout: float,
+        *,
+        mean: bool,
+        linear_path: bool,
+    ) -> None:
         super().__init__()
-        self.frames = SequenceEncoder(sizes["frames"], hidden, both_ways=False) if "frames" in sizes else None
+        self.frames: SequenceEncoder | None = None
+        if "frames" in sizes:
+            self.frames = SequenceEncoder(sizes["frames"], hidden, both_ways=False, mean=float(mean))
         self.absent = nn.ParameterDict({p: nn.Parameter(torch.zeros(d)) for p, d in sizes.items() if p != "frames"})
-        inputs = sum(d for p, d in sizes.items() if p != "frames") + (hidden if self.frames is not None else 0)
-        self.dense = dense([inputs, *layers], dropout)
+        inputs = sum(d for p, d in sizes.items() if p != "frames")
+        inputs += self.frames.outputs if self.frames is not None else 0
+        self.dense, self.linear_path = dense([inputs, *layers], dropout), linear_path
+        self.outputs = layers[-1] + inputs * linear_path
 
     def forward(self, batch: PostBatch, standard: Mapping[str, Tensor]) -> Tensor:
-        """(B, layers[-1]) of a batch; standard: part -> its values, standardised."""
+        """(B, self.outputs) of a batch; standard: part -> its values, standardised."""
         states = [_or_absent(standard[part], batch.present(part), absent) for part, absent in self.absent.items()]
         if self.frames is not None:
             states.append(self.frames(standard["frames"], batch.lengths["frames"]))
-        encoded: Tensor = self.dense(torch.cat(states, dim=1))
-        return encoded
+        return coded(self.dense, torch.cat(states, dim=1), linear_path=self.linear_path)
 
 
 class VectorEncoder(nn.Module):
@@ -81,18 +117,20 @@ class VectorEncoder(nn.Module):
         size: d.
         outputs: of the layer.
         dropout: on its inputs.
+        linear_path: see `coded`.
     """
 
-    def __init__(self, part: str, size: int, outputs: int, dropout: float) -> None:
+    def __init__(self, part: str, size: int, outputs: int, dropout: float, *, linear_path: bool) -> None:
         super().__init__()
         self.part = part
         self.absent = nn.Parameter(torch.zeros(size))
-        self.dense = dense([size, outputs], dropout)
+        self.dense, self.linear_path = dense([size, outputs], dropout), linear_path
+        self.outputs = outputs + size * linear_path
 
     def forward(self, batch: PostBatch, standard: Mapping[str, Tensor]) -> Tensor:
-        """(B, outputs) of a batch; standard: part -> its values, standardised."""
-        encoded: Tensor = self.dense(_or_absent(standard[self.part], batch.present(self.part), self.absent))
-        return encoded
+        """(B, self.outputs) of a batch; standard: part -> its values, standardised."""
+        inputs = _or_absent(standard[self.part], batch.present(self.part), self.absent)
+        return coded(self.dense, inputs, linear_path=self.linear_path)
 
 
 def _or_absent(values: Tensor, present: Tensor, absent: Tensor) -> Tensor:

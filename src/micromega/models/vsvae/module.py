@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from micromega.config.schema import plain
-from micromega.errors import ConfigError
+from micromega.errors import CheckpointError, ConfigError
 from micromega.models.origin import ORIGIN
 from micromega.models.vsvae.batch import PostBatch, PostSpec
 from micromega.models.vsvae.config import VSVAEModelConfig
@@ -18,7 +18,7 @@ from micromega.models.vsvae.network import VSVAE
 from micromega.models.vsvae.origin import check_origin
 from micromega.models.vsvae.parts import TEXTS
 from micromega.models.vsvae.result import ACTIVE
-from micromega.models.vsvae.schedule import charged, divergence_weight
+from micromega.models.vsvae.schedule import charged, divergence_weight, one_cycle
 
 
 class VSVAEModule(pl.LightningModule):
@@ -70,7 +70,13 @@ class VSVAEModule(pl.LightningModule):
         checkpoint[ORIGIN] = self.trainer.datamodule.origin  # type: ignore[attr-defined]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on where posts would be held out that the weights have seen, or features have changed."""
+        """Refuse to go on with another schedule, with posts held out that were seen, or where features have changed."""
+        before = checkpoint["hyper_parameters"]["config"].get("schedule", "constant")
+        if before != self.config.schedule:
+            raise CheckpointError(
+                f"ckpt_path: the checkpoint was trained with model.schedule={before}, whose state says nothing to "
+                f"{self.config.schedule}. Set model.schedule={before}, or train without ckpt_path."
+            )
         check_origin(checkpoint.get(ORIGIN, {}), self.trainer.datamodule.origin)  # type: ignore[attr-defined]
 
     def training_step(self, batch: PostBatch, batch_idx: int) -> Tensor:
@@ -144,8 +150,8 @@ class VSVAEModule(pl.LightningModule):
         assert isinstance(found, Tensor)
         return found
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam or AdamW; weights are kept small, biases and scales are not."""
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW; weights are kept small, biases and scales are not. With it the schedule of its rate."""
         trained = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
         groups = [
             {"params": [p for _, p in trained if p.ndim > 1], "weight_decay": self.config.weight_decay},
@@ -153,7 +159,12 @@ class VSVAEModule(pl.LightningModule):
         ]
         kind = torch.optim.Adam if self.config.optimiser == "adam" else torch.optim.AdamW
         # On the CPU the loop over tensors takes a third of a small batch; elsewhere it was not tried.
-        return kind(groups, lr=self.config.learning_rate, fused=self.device.type == "cpu")
+        optimiser = kind(groups, lr=self.config.learning_rate, fused=self.device.type == "cpu")
+        if self.config.schedule == "constant":
+            return optimiser
+        # Asked for only here, since it builds the loader before a checkpoint is read.
+        cycle = one_cycle(optimiser, self.config.learning_rate, self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
     def describe_batch(self, batch: PostBatch) -> str:
         """Name the posts of a batch, for messages."""

@@ -47,22 +47,29 @@ class VSVAE(nn.Module):
             "editing": config.editing_size,
         }
         self.widths = {name: widths[name] for name in self.modalities}
+        codes: dict[str, int] = {}
         for name, parts in self.modalities.items():
-            sizes = {part: self.sizes[part] for part in parts}
+            sizes, width = {part: self.sizes[part] for part in parts}, widths[name]
+            encoder: TextEncoder | ImageEncoder | VectorEncoder
             if name == "text":
-                e = spec.word_vectors.shape[1]
-                self.encoders[name] = TextEncoder(parts, e, config.text_hidden, widths[name], config.dropout)
-                self.decoders[name] = TextDecoder(parts, widths[name], config.text_hidden, len(spec.words))
+                args = (parts, spec.word_vectors.shape[1], config.text_hidden, width, config.dropout)
+                encoder = TextEncoder(*args, mean=config.mean_pooling, linear_path=config.linear_path)
+                self.decoders[name] = TextDecoder(parts, width, config.text_hidden, len(spec.words))
             elif name == "image":
-                args = (sizes, config.frames_hidden, config.image_sizes, config.dropout)
-                self.encoders[name], self.decoders[name] = ImageEncoder(*args), ImageDecoder(*args)
+                of = (sizes, config.frames_hidden, config.image_sizes, config.dropout)
+                encoder = ImageEncoder(*of, mean=config.mean_pooling, linear_path=config.linear_path)
+                self.decoders[name] = ImageDecoder(*of)
             else:
-                self.encoders[name] = VectorEncoder(name, sizes[name], widths[name], config.dropout)
-                self.decoders[name] = nn.Linear(widths[name], sizes[name])
-        total = sum(self.widths.values())
-        heads = {"joint": total} if config.posterior == "joint" else self.widths
+                encoder = VectorEncoder(name, sizes[name], width, config.dropout, linear_path=config.linear_path)
+                self.decoders[name] = nn.Linear(width, sizes[name])
+            self.encoders[name], codes[name] = encoder, encoder.outputs
+        heads = {"joint": sum(codes.values())} if config.posterior == "joint" else codes
         self.heads = nn.ModuleDict({name: nn.Linear(width, 2 * config.latent_size) for name, width in heads.items()})
-        self.joint_decoder = dense([config.latent_size, total], 0.0)
+        self.joint_decoder = dense([config.latent_size, sum(self.widths.values())], 0.0)
+        past = self.sizes if config.linear_path else {}
+        self.linear_paths = nn.ModuleDict({p: nn.Linear(config.latent_size, d, bias=False) for p, d in past.items()})
+        for weight in self.linear_paths.parameters():
+            nn.init.zeros_(weight)  # r is noise at first
         self.log_scale = nn.ParameterDict(
             {
                 part: nn.Parameter(torch.zeros(()), requires_grad=config.likelihood_scale == "learned")
@@ -129,7 +136,8 @@ class VSVAE(nn.Module):
         found = {}
         for part, decoded in self._decode(r, batch.lengths).items():
             if part in TEXTS:
-                found[part] = padded(decoded.argmax(dim=-1), batch.lengths[part])
+                known = decoded[:, 1:].argmax(dim=-1) + 1  # "<unk>" is no word
+                found[part] = padded(known, batch.lengths[part])
             else:
                 values = padded(decoded, batch.lengths[part]) if part in SEQUENCES else decoded
                 found[part] = values * getattr(self, f"deviation_{part}") + getattr(self, f"mean_{part}")
@@ -154,6 +162,10 @@ class VSVAE(nn.Module):
                 found |= decoder(vector, lengths)
             else:
                 found[name] = decoder(vector)
+        for part, path in self.linear_paths.items():
+            if part in found:
+                past = path(r)
+                found[part] = found[part] + (past[post_of_item(lengths[part], r.device)] if part in SEQUENCES else past)
         return found
 
     def _gaussian(self, part: str, mean: Tensor, truth: Tensor) -> Tensor:

@@ -193,17 +193,23 @@ def reconstructions(judged: Judged, spec: PostSpec, *, model: str = "VSVAE") -> 
                     no_information=float(nothing.squared[part].mean()),
                     pca=None if by_pca is None else float(by_pca.mean()),
                     posts=judged.posts[part],
-                    explained=_explained(mine.squared[part], nothing.squared[part]),
-                    explained_by_pca=None if by_pca is None else _explained(by_pca, nothing.squared[part]),
+                    explained=_explained(mine.squared[part], nothing.squared[part], spec.deviation.get(part)),
+                    explained_by_pca=(
+                        None if by_pca is None else _explained(by_pca, nothing.squared[part], spec.deviation.get(part))
+                    ),
                 )
             )
     return tuple(rows)
 
 
-def _explained(error_d: Tensor, without_d: Tensor) -> float:
-    """Mean R² over the numbers that vary; NaN where none does."""
-    varies = without_d > 0
-    return float(1 - (error_d[varies] / without_d[varies]).mean())
+def _explained(error_d: Tensor, without_d: Tensor, deviation_d: Tensor | None) -> float:
+    """R² of all numbers in deviations of the training posts; NaN where none varies.
+
+    A mean of each number's R² would be that of its worst number: where one that the held-out posts all but share has
+    hardly any error to begin with, the smallest mistake is many times as large.
+    """
+    scale_d = 1.0 if deviation_d is None else deviation_d.to(error_d) ** 2
+    return float(1 - (error_d / scale_d).sum() / (without_d / scale_d).sum())
 
 
 def _items(batch: PostBatch, part: str, values: Tensor | None = None) -> Tensor:

@@ -32,8 +32,8 @@ class Reconstruction:
         no_information: of the most frequent word, or of the mean of the training posts.
         pca: of as many principal components as r has numbers; None where not computed.
         posts: held-out posts that have the part.
-        explained: mean over the part's numbers of 1 − MSE/MSE without information, so that no number weighs more for
-            its unit; None for texts.
+        explained: the share of the squared error without information that is gone, each number in deviations of the
+            training posts (where data.standardise holds), so that none weighs more for its unit; None for texts.
         explained_by_pca: the same of PCA.
         words: known words judged; 0 for numbers.
         unknown: share of words that are not in the vocabulary, and so are not judged; None for numbers.

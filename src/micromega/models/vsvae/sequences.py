@@ -38,6 +38,13 @@ def post_of_item(lengths: Tensor, device: torch.device) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(lengths)), lengths).to(device, non_blocking=True)
 
 
+def mean_of(values: Tensor, lengths: Tensor) -> Tensor:
+    """(n, e) mean of the items of sequences, (n, T, e), that lie within their lengths, (n,) on the CPU, 1 or more."""
+    inside = torch.arange(values.shape[1]) < lengths[:, None]
+    shares = (inside / lengths[:, None]).to(values)
+    return torch.einsum("nt,nte->ne", shares, values)
+
+
 class LSTM(nn.Module):
     """One layer over padded sequences, forwards and, if wanted, backwards from each sequence's own end.
 
@@ -106,18 +113,21 @@ def _at(values: Tensor, step: Tensor) -> Tensor:
 
 
 class SequenceEncoder(nn.Module):
-    """Last states of an LSTM; a learned vector stands for a sequence that a post lacks.
+    """Last states of an LSTM, and if wanted the mean of the items; a learned vector stands for a missing sequence.
 
     Args:
         size: e.
         hidden: H.
         both_ways: read it backwards as well.
+        mean: what the mean of the items is multiplied with; 0: it is not given.
     """
 
-    def __init__(self, size: int, hidden: int, *, both_ways: bool) -> None:
+    def __init__(self, size: int, hidden: int, *, both_ways: bool, mean: float) -> None:
         super().__init__()
         self.lstm = LSTM(size, hidden, both_ways=both_ways)
-        self.absent = nn.Parameter(torch.zeros(self.lstm.outputs))
+        self.mean = mean
+        self.outputs = self.lstm.outputs + (size if mean else 0)
+        self.absent = nn.Parameter(torch.zeros(self.outputs))
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Encode sequences.
@@ -127,11 +137,14 @@ class SequenceEncoder(nn.Module):
             lengths: (B,) on the CPU.
 
         Returns:
-            (B, outputs).
+            (B, outputs): the states, then the mean.
         """
         absent = self.absent.expand(len(lengths), -1)
         if not lengths.any():
             return absent
-        states = self.lstm.last(*kept(values, lengths))
+        own, own_lengths = kept(values, lengths)
+        states = self.lstm.last(own, own_lengths)
+        if self.mean:
+            states = torch.cat([states, self.mean * mean_of(own, own_lengths).to(states.dtype)], dim=-1)
         absent = absent.to(states.dtype)
         return absent.index_copy(0, posts_with(lengths, states.device), states)
