@@ -37,6 +37,23 @@ def signature(config: DictConfig, task: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def stage_name(config: DictConfig, stage: str, later: str) -> str:
+    """Folder name of an earlier stage of a model, which requests that differ in a later one share.
+
+    Args:
+        config: the composed configuration.
+        stage: for instance treatment.
+        later: the part of `model` that the stage knows nothing of, for instance outcome.
+
+    Returns:
+        Readable labels, then a signature.
+    """
+    own = OmegaConf.masked_copy(config, [str(key) for key in config])
+    OmegaConf.set_struct(own, False)
+    own.model = {key: value for key, value in _container(config, "model").items() if key != later}
+    return f"{_label(config, 'model', 2)}-{stage}-{_label(config, 'market', -2)}-{signature(own, 'train')}"
+
+
 def run_name(config: DictConfig, task: str) -> str:
     """Folder name of a request: readable labels, then the signature."""
     labels = [_label(config, "model", 2), _label(config, "market", -2)]

@@ -18,6 +18,7 @@ from micromega.runs.lock import locked
 from micromega.runs.ranking import check_request, check_vectors, evaluate_ranking
 from micromega.runs.record import optimized
 from micromega.runs.representation import evaluate_representation
+from micromega.runs.response import evaluate_response
 from micromega.runs.trained import check_finished, trained_checkpoint
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ Metrics = Mapping[str, Mapping[str, float]]
 KINDS: Mapping[str, Callable[[EvaluationRun], Metrics]] = {
     "mir": evaluate_ranking,
     "vsvae": evaluate_representation,
+    "deepiv": evaluate_response,
 }
 """Choice of the group `evaluation` -> what judges and exports."""
 

@@ -1,5 +1,6 @@
 """`train.py`: fit one model on one market, resuming whatever an earlier start of the same request left."""
 
+import dataclasses
 import json
 import logging
 import warnings
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from micromega.config.schema import RunConfig
-from micromega.config.signature import signature
+from micromega.config.signature import signature, stage_name
 from micromega.config.validate import instantiate, resolve_target
 from micromega.errors import CheckpointError, ConfigError
 from micromega.files import write_text_atomically
@@ -27,6 +28,7 @@ from micromega.runs.lock import is_first_rank, locked
 from micromega.runs.resume import ExactResume
 from micromega.runs.signals import StopRequest
 from micromega.runs.tracking import loggers
+from micromega.runs.trained import trained_checkpoint
 
 log = logging.getLogger(__name__)
 METRICS = "metrics.json"
@@ -89,6 +91,9 @@ def _check_same_market(earlier: Mapping[str, Any], market: Market, folder: Path)
 def _quieten_lightning() -> None:
     """Keep two lines of Lightning's out of the log that a user can do nothing about."""
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*")  # it calls a deprecated function of torch's
+    warnings.filterwarnings(
+        "ignore", message=r".*module\(s\) in eval mode at the start of training.*"
+    )  # kept on purpose
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
         lambda entry: "litlogger" not in entry.getMessage()  # an advertisement
     )
@@ -100,14 +105,46 @@ def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -
     datamodule = resolve_target(type(request.data).config_target.replace(":", "."))(request.data, market)
     datamodule.setup("fit")
     record.update_record(folder, arrays=getattr(datamodule, "arrays", {}))
-    model = resolve_target(type(request.model).config_target.replace(":", "."))(request.model, datamodule.spec)
+    kind = resolve_target(type(request.model).config_target.replace(":", "."))
+    earlier = [
+        _earlier(name, stage, request, config, datamodule) for name, stage in getattr(kind, "earlier", {}).items()
+    ]
+    if not earlier:
+        return _fit_module(kind(request.model, datamodule.spec), request, config, folder, datamodule)
+    record.update_record(folder, stages={name: str(place) for name, place, _ in earlier})
+    pl.seed_everything(request.seed, workers=True, verbose=False)  # the same whether stages were trained just now
+    model = kind.begin(request.model, datamodule, *(module for _, _, module in earlier))
+    return _fit_module(model, request, config, folder, datamodule)
+
+
+def _earlier(name: str, stage: Any, request: RunConfig, config: DictConfig, datamodule: Any) -> tuple[str, Path, Any]:
+    """Train an earlier stage in a folder of its own, or take it from there: its name, folder and trained module."""
+    folder = Path(request.paths.runs) / "train" / stage_name(config, name, stage.later)
+    with locked(folder):
+        facts = record.read_record(folder)
+        _check_same_market(facts, datamodule.market, folder)
+        if facts.get("status") == "done" and (folder / METRICS).is_file():
+            log.info("Stage %s is already trained: %s.", name, folder)
+        else:
+            _begin(dataclasses.replace(request, print_config=False), config, folder, datamodule.market)
+            model = stage.begin(request.model, datamodule)
+            # Its own checkpoints alone: ckpt_path is one of the last stage.
+            metrics = _fit_module(model, dataclasses.replace(request, ckpt_path=None), config, folder, datamodule)
+            write_text_atomically(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+            record.update_record(folder, status="done", finished_at=record.now())
+            log.info("Trained stage %s: %s", name, folder)
+        return name, folder, stage.restore(load_checkpoint(trained_checkpoint(folder)))
+
+
+def _fit_module(model: Any, request: RunConfig, config: DictConfig, folder: Path, datamodule: Any) -> dict[str, float]:
+    """Train one module, going on from what its folder holds, and validate the checkpoint that is kept."""
     start = _start(request, folder)
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
     stop = StopRequest()
     with loggers(request.logger, folder, {str(k): v for k, v in resolved.items()}) as active, stop.listening():
         own = start is not None and Path(start).parent == folder / FOLDER
-        trainer = _trainer(request, folder, active, stop, own=own)
+        trainer = _trainer(request, folder, active, stop, own=own, epochs=getattr(model, "epochs", None))
         trainer.fit(model, datamodule=datamodule, ckpt_path=start, weights_only=True)
         saved = [item for item in trainer.checkpoint_callbacks if isinstance(item, ModelCheckpoint) and item.monitor]
         chosen = next((item.best_model_path for item in saved if item.best_model_path), None)
@@ -129,7 +166,9 @@ def _start(request: RunConfig, folder: Path) -> str | None:
     return None
 
 
-def _trainer(request: RunConfig, folder: Path, active: list[Any], stop: StopRequest, *, own: bool) -> pl.Trainer:
+def _trainer(
+    request: RunConfig, folder: Path, active: list[Any], stop: StopRequest, *, own: bool, epochs: int | None
+) -> pl.Trainer:
     configured = [_callback(node, folder) for node in request.callbacks.values()]
     always: list[Callback] = [
         ours.RandomState(),
@@ -139,6 +178,8 @@ def _trainer(request: RunConfig, folder: Path, active: list[Any], stop: StopRequ
         ours.StopOnRequest(stop),
     ]
     settings = {key: instantiate(value) if _is_node(value) else value for key, value in request.trainer.items()}
+    if settings.get("max_epochs") is None:
+        settings["max_epochs"] = epochs
     if settings.get("enable_progress_bar", True):
         always.append(ours.progress())
         settings["enable_progress_bar"] = not isinstance(always[-1], ours.PlainProgress)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from micromega.market.inspect.finding import floats, mask_of
 from micromega.market.inspect.leaks import brand_mentions, pairs_without_posts
 from micromega.market.market import Market
+from micromega.models.deepiv.instrument import PAST_SUCCESS, of_author
 
 LEAST_BRANDS, LEAST_PARTNERS, LEAST_POSTS, LEAST_CREATORS = 3, 3, 2, 4
 """What the ranker's defaults ask for: data.min_positives, data.min_posts, lists of three."""
@@ -161,25 +161,17 @@ def _vsvae(market: Market) -> Usable:
 
 
 def _deepiv(market: Market) -> Usable:
-    posts, accounts = market.tables["posts"], market.tables["accounts"]
-    place = pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks()).combine_chunks()
-
-    def of_author(column: str) -> NDArray[np.float64]:
-        return floats(accounts[column].take(place))
-
+    posts = market.tables["posts"]
     then = floats(posts["author_followers"])
-    followers = np.where(np.isnan(then), of_author("followers"), then)
+    followers = np.where(np.isnan(then), of_author(market, posts, "followers"), then)
     outcome = floats(posts["impressions"])
-    others = of_author("videos") - 1
-    hearts = of_author("hearts") - np.nan_to_num(floats(posts["likes"]))
-    own = np.divide(hearts, others, out=np.full(len(hearts), np.nan), where=others > 0)
-    past = np.stack([floats(posts["past_hearts"]), own, _earlier_likes(posts, np.asarray(place, dtype=np.int64))])
-    names = ("posts.past_hearts", "hearts / videos of the account", "likes of earlier posts")
+    past = np.stack([find(market, posts) for _, find in PAST_SUCCESS.values()])
+    names = [source for source, _ in PAST_SUCCESS.values()]
     ready = (outcome > 0) & (followers > 1)
     counts = (ready & (past > 0)).sum(axis=1)
     best = 0 if counts[0] else int(np.argmax(counts))
     joint = ready & (past[best] > 0)
-    authors = len(np.unique(np.asarray(place)[joint]))
+    authors = len(pc.unique(posts["account_id"].filter(pa.array(joint))))
     words = f"{_count(int(joint.sum()), 'post')} of {_count(authors, 'creator')}; instrument: {names[best]}"
     if not joint.any():
         return Usable(words=words, stop="No post has impressions, followers and an instrument above 0 together.")
@@ -190,22 +182,6 @@ def _deepiv(market: Market) -> Usable:
         return Usable(words=words, stop=stop)
     advice = "Hearts are those of today, not of the day of publication: read it with care." if best == 1 else ""
     return Usable(words=words, warning=_few("deepiv", int(joint.sum()), "posts"), advice=advice)
-
-
-def _earlier_likes(posts: pa.Table, author: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) mean likes of the author's earlier posts with a known time; NaN for the first."""
-    likes = floats(posts["likes"])
-    time = np.asarray(pc.fill_null(posts["posted_at"].cast(pa.int64()), -(2**62)).to_numpy())
-    rows = np.flatnonzero(~np.isnan(likes) & (time > -(2**62)))
-    rows = rows[np.lexsort((time[rows], author[rows]))]
-    first = np.append(True, np.diff(author[rows]) > 0)[: len(rows)]
-    start = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
-    total = np.cumsum(likes[rows]) - likes[rows]
-    before = np.arange(len(rows)) - start
-    mean = np.full(len(likes), np.nan)
-    later = before > 0
-    mean[rows[later]] = (total - total[start])[later] / before[later]
-    return mean
 
 
 def _effectiveness(market: Market) -> Usable:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from micromega.errors import DataError
 from micromega.market.market import Market
+from micromega.models.deepiv.instrument import of_author, reals
 
 Reals = NDArray[np.float64]
 
@@ -41,34 +42,22 @@ class GrowthInputs:
 
 
 def _plain(column: str) -> Callable[[Market, pa.Table], Reals]:
-    return lambda market, posts: _reals(posts[column])
+    return lambda market, posts: reals(posts[column])
 
 
 def _log1p(column: str) -> Callable[[Market, pa.Table], Reals]:
-    return lambda market, posts: np.asarray(np.log1p(_reals(posts[column])))
-
-
-def _reals(column: pa.ChunkedArray) -> Reals:
-    """(N,) numbers, NaN where null."""
-    values: Reals = pc.cast(column, pa.float64()).to_numpy()
-    return values
+    return lambda market, posts: np.asarray(np.log1p(reals(posts[column])))
 
 
 def _log_followers(market: Market, posts: pa.Table) -> Reals:
     """Log (1 + followers) at publication; where no post tells, the account's at the crawl."""
     if posts["author_followers"].null_count == len(posts):
-        return np.log1p(_of_author(market, posts, "followers"))
-    return np.log1p(_reals(posts["author_followers"]))
-
-
-def _of_author(market: Market, posts: pa.Table, column: str) -> Reals:
-    accounts = market.table("accounts")
-    row = pc.index_in(posts["account_id"], value_set=accounts["account_id"].combine_chunks())
-    return _reals(accounts[column].take(row))
+        return np.log1p(of_author(market, posts, "followers"))
+    return np.log1p(reals(posts["author_followers"]))
 
 
 def _tags(posts: pa.Table) -> Reals:
-    return _reals(pc.list_value_length(posts["hashtags"]))
+    return reals(pc.list_value_length(posts["hashtags"]))
 
 
 def _has_fyp(market: Market, posts: pa.Table) -> Reals:
@@ -88,7 +77,7 @@ COVARIATES: dict[str, tuple[str, Callable[[Market, pa.Table], Reals]]] = {
     "log_ranking": ("posts.ranking", _log1p("ranking")),
     "log_age": ("posts.age_days", _log1p("age_days")),
     "is_sponsored": ("posts.sponsored", _plain("sponsored")),
-    "is_verified": ("accounts.verified", lambda market, posts: _of_author(market, posts, "verified")),
+    "is_verified": ("accounts.verified", lambda market, posts: of_author(market, posts, "verified")),
 }
 """Name -> columns it comes from, and how: skewed ones (followers, ages, ranking) as log(1 + value), the rest plain."""
 

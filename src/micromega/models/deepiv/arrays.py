@@ -1,0 +1,92 @@
+"""From arrays to a trained module and back to arrays, for the estimators that Deep IV is compared with.
+
+Shapes: N rows, G treatments of a grid, E members.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from micromega.models.deepiv.elasticity import Quantity, blocks
+from micromega.models.deepiv.inputs import check_points
+
+if TYPE_CHECKING:
+    from micromega.models.deepiv.module import OutcomeModule
+
+Reals = NDArray[np.float32]
+HELD_OUT_ROWS = 512
+"""Of a member, in a batch of held-out rows."""
+
+
+def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any) -> None:
+    """Train without files and announcements.
+
+    Args:
+        module: is moved to the CPU afterwards.
+        epochs: at most.
+        rows: loader.
+        held_out: loader, or several.
+    """
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="auto",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, rows, held_out)
+    module.cpu().eval()
+
+
+def answers(module: Any, quantity: Quantity, t: ArrayLike, x: ArrayLike, *, grid: bool, members: bool) -> Reals:
+    """Ask a trained module; see `DeepIV.predict`.
+
+    Args:
+        module: has members, sizes and response(t, x) as `OutcomeModule` has them.
+        quantity: the response or its derivative.
+        t: (N,), with grid (G,).
+        x: (N, X).
+        grid: all treatments for every row.
+        members: give all members instead of their mean.
+
+    Returns:
+        (N,); with grid (N, G); with members (E, …).
+
+    Raises:
+        DataError: a shape is wrong or a value not finite.
+    """
+    x_NX = check_points(x, module.sizes["x"], "x")
+    t_NM = check_points(t, 1, "t", rows=None if grid else len(x_NX))
+    t_NM = t_NM.T if grid else t_NM
+    out = torch.empty(*((module.members,) if members else ()), len(x_NX), t_NM.shape[1])
+    for part, value in blocks(cast("OutcomeModule", module), quantity, t_NM, x_NX):
+        out[..., part, :] = value if members else value.mean(dim=0)
+    result: Reals = (out if grid else out[..., 0]).numpy()
+    return result
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's announcements and hints, which are about long runs, out of a fit of seconds."""
+    heard = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    before = heard.level
+    heard.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            yield
+    finally:
+        heard.setLevel(before)

@@ -1,0 +1,104 @@
+"""Impressions, cost and profit between the points of the grid. K log followers u, B draws, G points of the grid."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+
+from micromega.solvers.sizing.problem import SizingProblem
+
+Reals = NDArray[np.float64]
+
+POINTS_PER_CELL = 16
+"""Points at which a cell of the grid is looked at before refining."""
+
+_STEP = 1e-5
+_DISAGREEMENT = 0.05
+
+
+class _Curve(Protocol):
+    def __call__(self, u: Reals, nu: int = 0) -> Reals: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curves:
+    """The problem's functions of log followers u.
+
+    Log impressions are interpolated by a monotone cubic (PCHIP), or by a cubic with the given elasticities as slopes;
+    prices on the grid by a monotone cubic in followers, which gives back a price per follower exactly.
+
+    Attributes:
+        problem: what was asked.
+        log_impressions: log expected impressions of u, and its slope with nu=1.
+        notes: how the curve was read, in words.
+    """
+
+    problem: SizingProblem
+    log_impressions: _Curve
+    notes: tuple[str, ...]
+
+    def impressions(self, u: Reals) -> Reals:
+        """Expected impressions, (K,)."""
+        return np.exp(self.log_impressions(u))
+
+    def elasticity(self, u: Reals) -> Reals:
+        """FEI, (K,)."""
+        return self.log_impressions(u, 1)
+
+    def cost(self, u: Reals) -> Reals:
+        """Price plus fixed cost, (K,)."""
+        return price_of(self.problem, np.exp(u)) + self.problem.fixed_cost
+
+    def profit(self, u: Reals) -> Reals:
+        """Value of the impressions less the cost, (K,)."""
+        return self.problem.value_per_impression * self.impressions(u) - self.cost(u)
+
+    def marginal_revenue(self, u: Reals) -> Reals:
+        """Left side of the condition: value · FEI · R, (K,)."""
+        return self.problem.value_per_impression * self.elasticity(u) * self.impressions(u)
+
+    def marginal_cost(self, u: Reals) -> Reals:
+        """Right side of the condition: d cost / d log F, which is c · F for a constant price c per follower, (K,)."""
+        if self.problem.cost_per_thousand is not None:
+            return self.problem.cost_per_thousand / 1000 * np.exp(u)
+        ahead, behind = u + _STEP, u - _STEP  # a price at the grid's ends is continued by its own cubic
+        return (self.cost(ahead) - self.cost(behind)) / (ahead - behind)
+
+    def slope(self, u: Reals) -> Reals:
+        """Of the profit: d profit / d log F, (K,)."""
+        return self.marginal_revenue(u) - self.marginal_cost(u)
+
+
+def curves_of(problem: SizingProblem) -> Curves:
+    """Interpolate the problem's curve."""
+    x, y = problem.log_followers, problem.log_impressions + problem.shift
+    if problem.elasticity is None:
+        return Curves(problem=problem, log_impressions=PchipInterpolator(x, y), notes=())
+    area = np.diff(x) * (problem.elasticity[1:] + problem.elasticity[:-1]) / 2
+    rise = np.diff(y)
+    if np.abs(area - rise).sum() > _DISAGREEMENT * max(np.abs(rise).sum(), 1e-3):
+        words = "The elasticities given are not the slopes of the curve given: slopes are taken from the curve."
+        return Curves(problem=problem, log_impressions=PchipInterpolator(x, y), notes=(words,))
+    return Curves(problem=problem, log_impressions=CubicHermiteSpline(x, y, problem.elasticity), notes=())
+
+
+def price_of(problem: SizingProblem, followers: Reals) -> Reals:
+    """Price of a creator, (K,), from followers, (K,)."""
+    if problem.cost_per_thousand is not None:
+        return problem.cost_per_thousand / 1000 * followers
+    if callable(problem.price):
+        return np.broadcast_to(np.asarray(problem.price(followers), dtype=np.float64), followers.shape)
+    return np.asarray(PchipInterpolator(np.exp(problem.log_followers), problem.price)(followers))
+
+
+def fine_grid(problem: SizingProblem, *, within: tuple[float, float] | None = None) -> Reals:
+    """Log followers to look at: each cell of the grid divided evenly, cut to a range whose ends are among them."""
+    x = problem.log_followers
+    cells = np.linspace(x[:-1], x[1:], POINTS_PER_CELL, endpoint=False).T.ravel()
+    points = np.concatenate([cells, x[-1:]])
+    if within is None:
+        return points
+    low, high = within
+    return np.concatenate([[low], points[(points > low) & (points < high)], [high]])

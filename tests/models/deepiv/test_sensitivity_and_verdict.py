@@ -1,0 +1,124 @@
+"""What a direct effect would do, and what the diagnostics say in words."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from micromega.errors import ConfigError
+from micromega.models.deepiv.clustered import two_stage_least_squares
+from micromega.models.deepiv.gamma import Gamma
+from micromega.models.deepiv.residual_prediction import ResidualPrediction
+from micromega.models.deepiv.sensitivity import linear_sensitivity, sensitivity
+from micromega.models.deepiv.strength import first_stage, likelihood_gain
+from micromega.models.deepiv.verdict import UNTESTABLE, verdict
+
+
+@pytest.fixture(scope="module")
+def data():
+    """z acts on y directly, by 0.3 for one unit (0.6 per standard deviation); the true effect of t is 0.5."""
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(20_000, 2)), 2 * rng.normal(size=20_000) + 5
+    v = rng.normal(size=20_000)
+    t = 0.5 * z + x[:, 0] + v
+    y = 0.5 * t + x[:, 1] + 0.3 * z + 0.5 * v + rng.normal(size=20_000)
+    return y, t, z, x
+
+
+def effect_of(t, z, x):
+    return lambda outcome: two_stage_least_squares(outcome, t, z, x).coefficient[0]
+
+
+def test_the_true_direct_effect_gives_the_true_estimate(data):
+    y, t, z, x = data
+    found = sensitivity(effect_of(t, z, x), y, z, [-0.6, 0.0, 0.6])
+    assert found.estimate[1] == pytest.approx(0.5 + 0.3 / 0.5, abs=0.05), "biased by δ / π"
+    assert found.estimate[2] == pytest.approx(0.5, abs=0.05)
+    assert found.per_unit[2] == pytest.approx(0.3, abs=0.01)
+
+
+def test_the_short_cut_is_the_same_for_an_estimator_that_is_linear_in_y(data):
+    y, t, z, x = data
+    deltas = np.linspace(-1, 1, 7)
+    found, slow = (method(effect_of(t, z, x), y, z, deltas) for method in (linear_sensitivity, sensitivity))
+    assert found.estimate == pytest.approx(slow.estimate)
+    curve = linear_sensitivity(lambda outcome: effect_of(t, z, x)(outcome) * np.arange(3.0), y, z, deltas)
+    assert curve.estimate == pytest.approx(slow.estimate[:, None] * np.arange(3.0))
+
+
+def test_tipping_point_is_the_reduced_form(data):
+    """With one instrument the effect is 0 at δ = coefficient of z in y on z and x: then z explains all there is."""
+    y, t, z, x = data
+    found = linear_sensitivity(effect_of(t, z, x), y, z, np.linspace(-2, 2, 41))
+    design = np.column_stack([np.ones(len(y)), z, x])
+    reduced = np.linalg.lstsq(design, y, rcond=None)[0][1]
+    assert found.tipping_point() == pytest.approx(reduced * z.std())
+    assert found.tipping_point(threshold=1e6) is None
+    parabola = linear_sensitivity(lambda outcome: 0.0, y, z, [-2.0, -1.0, 0.0, 1.0, 2.0])
+    twice = replace(parabola, estimate=(parabola.deltas - 0.25) ** 2)
+    assert twice.tipping_point(threshold=1.0) == pytest.approx(-0.625), "the nearer of two, by a straight line"
+    with pytest.raises(ConfigError, match="one number"):
+        linear_sensitivity(lambda outcome: outcome[:3], y, z, [0.0, 1.0]).tipping_point()
+
+
+def test_what_is_refused(data):
+    y, t, z, x = data
+    with pytest.raises(ConfigError, match="constant"):
+        sensitivity(effect_of(t, z, x), y, np.ones(len(y)), [0.1])
+    with pytest.raises(ConfigError, match="one instrument"):
+        sensitivity(effect_of(t, z, x), y, x, [0.1])
+
+
+def gamma(value, p_value):
+    return Gamma(value=value, reference=np.array([-0.01, 0.002]), p_value=p_value, rows=500)
+
+
+def test_a_strong_instrument_gets_no_warning_but_is_never_called_valid(data, caplog):
+    _, t, z, x = data
+    strength = first_stage(t, z, x)
+    gain = likelihood_gain(np.zeros(100), 0.2 + 0.1 * np.arange(100) / 100)
+    residuals = ResidualPrediction(p_value=0.4, statistic=np.zeros(1), rows=500, clusters=100)
+    with caplog.at_level(logging.WARNING):
+        found = verdict(strength, gain=gain, gamma=gamma(0.0002, 0.6), residuals=residuals, tipping_point=0.4)
+    assert not found.weak
+    assert found.warnings == ()
+    assert not caplog.records
+    assert found.sentences[-1] == UNTESTABLE
+    assert "Exclusion cannot be tested" in found.text
+    assert "does not prove" in found.text
+    assert len(found.sentences) == 6
+
+
+def test_a_weak_instrument_cannot_be_missed(caplog):
+    rng = np.random.default_rng(0)
+    strength = first_stage(rng.normal(size=200), rng.normal(size=200))
+    with caplog.at_level(logging.WARNING):
+        found = verdict(strength)
+    assert found.weak
+    assert found.text.startswith("WARNING: WEAK INSTRUMENT: its effective F is")
+    assert "WEAK INSTRUMENT" in caplog.text
+    assert "not above the 23.1" in found.text
+
+
+def test_no_gain_of_likelihood_is_weak_whatever_f_says(data):
+    _, t, z, x = data
+    strength = first_stage(t, z, x)
+    assert not strength.weak
+    nll = np.random.default_rng(1).normal(size=50)
+    found = verdict(strength, gain=likelihood_gain(nll + 0.01, nll))
+    assert found.weak
+    assert "predicts the treatment no better with it than without" in found.warnings[0]
+    unsure = verdict(strength, gain=likelihood_gain(-0.01 + 0 * nll, nll - nll.mean()))
+    assert not unsure.weak
+    assert "within the noise" in unsure.text
+
+
+def test_objections_are_warnings(data):
+    _, t, z, x = data
+    residuals = ResidualPrediction(p_value=0.001, statistic=np.full(1, 3.0), rows=500, clusters=100)
+    found = verdict(first_stage(t, z, x), gamma=gamma(0.03, 0.05), residuals=residuals)
+    assert not found.weak
+    assert len(found.warnings) == 1  # a curved response is what Deep IV is for
+    assert "γ = 0.03" in found.warnings[0]
+    assert "No linear response fits" in found.text

@@ -1,0 +1,137 @@
+"""Deep IV through the commands: two stages, each resumed and reused; curves; the best size of a creator."""
+
+import json
+
+import numpy as np
+import pytest
+
+from micromega import cli
+from micromega.config.signature import run_name
+from micromega.config.validate import validate
+from micromega.errors import CheckpointError, ConfigError, ScoreError
+from micromega.runs import evaluate, optimize, record, train
+from micromega.runs.checkpoint import FOLDER, load_checkpoint
+from micromega.scores import read_scores
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+]
+TINY = (
+    "experiment=deepiv/default",
+    *("market.brands=8", "market.creators=80", "market.posts=5", "problem=sizing", "model.starts=2"),
+    *(f"model.{stage}.{setting}" for stage in ("treatment", "outcome") for setting in ("hidden=[8,8]", "epochs=2")),
+    *(
+        "evaluation.grid=9",
+        "evaluation.replicates=20",
+        "evaluation.hashtags=2",
+        "callbacks.latest.every_n_train_steps=1",
+    ),
+)
+
+
+@pytest.fixture
+def request_of(tmp_path, markets):
+    from hydra import compose, initialize_config_dir
+
+    def make(*overrides, task="train", runs="runs"):
+        paths = [f"paths.root={tmp_path}", f"paths.runs={tmp_path / runs}", f"paths.markets={markets}"]
+        with initialize_config_dir(config_dir=cli.CONF, version_base="1.3"):
+            config = compose(task, [*TINY, *paths, *overrides])
+        return validate(config), config, tmp_path / runs / task / run_name(config, task)
+
+    return make
+
+
+def weights_of(folder):
+    return load_checkpoint(folder / FOLDER / record.read_record(folder)["best_checkpoint"])["state_dict"]
+
+
+def stage_of(folder):
+    return record.read_record(folder)["stages"]["treatment"]
+
+
+def test_train_evaluate_optimise(request_of):
+    train.run(*request_of())
+    evaluated = request_of(task="evaluate")
+    evaluate.run(*evaluated)
+    metrics = json.loads((evaluated[2] / "metrics.json").read_text())
+    assert list(metrics) == ["Deep IV", "correlational"]
+    assert {"elasticity_error_linear", "elasticity_error_concave", "elasticity_error_s-shaped"} <= set(
+        metrics["Deep IV"]
+    )
+    scores = read_scores(evaluated[2] / "response.parquet", name="response")
+    assert scores.lineage.score_kind == "log_impressions"
+    rows = scores.table.to_pylist()
+    assert rows[0]["subject_id"] == "all posts"
+    assert len(rows) % 9 == 0
+    assert all(row["lower"] <= row["log_impressions"] <= row["upper"] for row in rows[:9])
+    content = json.loads((evaluated[2] / "evaluation.json").read_text())
+    assert "Exclusion cannot be tested" in content["diagnostics"]["verdict"]["sentences"][-1]
+    assert "Exclusion cannot be tested" in (evaluated[2] / "report.html").read_text()
+    planned = request_of(task="optimize")
+    optimize.run(*planned)
+    certificate = json.loads((planned[2] / "certificate.json").read_text())
+    assert all(check["ok"] for check in certificate["checks"])
+    assert (planned[2] / "plan.parquet").is_file()
+    assert "followers" in (planned[2] / "report.html").read_text()
+
+
+def test_stage_one_is_shared_by_requests_that_differ_in_stage_two(request_of):
+    first, second = request_of(), request_of("model.outcome.weight_decay=0.01")
+    third = request_of("model.treatment.weight_decay=0.01")
+    for wanted in (first, second, third):
+        train.run(*wanted)
+    assert stage_of(first[2]) == stage_of(second[2]) != stage_of(third[2])
+    assert record.read_record(second[2])["status"] == "done"
+
+
+def test_stage_two_is_the_same_whether_stage_one_was_there(request_of):
+    once, later = request_of(runs="once"), request_of(runs="later")
+    train.run(*once)
+    train.run(*request_of("model.outcome.weight_decay=0.01", runs="later"))
+    train.run(*later)
+    for name, values in weights_of(once[2]).items():
+        np.testing.assert_array_equal(weights_of(later[2])[name], values, err_msg=name)
+
+
+def test_stage_two_refuses_another_stage_one(request_of):
+    own, other = request_of(), request_of("model.treatment.weight_decay=0.01")
+    train.run(*own)
+    train.run(*other)
+    record.update_record(own[2], stages={"treatment": stage_of(other[2])})
+    with pytest.raises(CheckpointError, match="was trained on the stage 1"):
+        evaluate.run(*request_of(task="evaluate"))
+
+
+def test_a_checkpoint_of_other_controls_is_refused(request_of):
+    first = request_of("data.statistics=[num_hashtags]")
+    train.run(*first)
+    checkpoint = next((first[2] / FOLDER).glob("best*.ckpt"))
+    request = request_of("data.statistics=[log_ranking]", f"ckpt_path={checkpoint}", task="evaluate")
+    with pytest.raises(CheckpointError, match="trained with other controls"):
+        evaluate.run(*request)
+
+
+def test_a_checkpoint_outside_its_run_folder_says_what_is_missing(request_of, tmp_path):
+    first = request_of()
+    train.run(*first)
+    moved = tmp_path / "elsewhere" / "checkpoints" / "moved.ckpt"
+    moved.parent.mkdir(parents=True)
+    moved.write_bytes(next((first[2] / FOLDER).glob("best*.ckpt")).read_bytes())
+    with pytest.raises(CheckpointError, match=r"does not say on which stage 1"):
+        evaluate.run(*request_of(f"ckpt_path={moved}", task="evaluate"))
+
+
+def test_a_subject_without_a_curve_is_named(request_of):
+    train.run(*request_of())
+    evaluate.run(*request_of(task="evaluate"))
+    with pytest.raises(ConfigError, match=r"problem.subject: 'Dance' has no response curve"):
+        optimize.run(*request_of("problem.subject=Dance", task="optimize"))
+
+
+def test_sizes_need_a_response_table(request_of):
+    with pytest.raises(ScoreError, match=r"response.parquet"):
+        optimize.run(*request_of(task="optimize"))
