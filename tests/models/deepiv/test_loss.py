@@ -62,3 +62,14 @@ def test_coinciding_nodes_give_finite_penalties():
 def test_two_nodes_have_no_curvature():
     at = torch.tensor([[[0.0, 1.0]]])
     assert float(shape_penalty(at, -at, negative_slopes=0.0, curvature=5.0)) == 0
+
+
+def test_penalties_do_not_depend_on_the_order_of_the_nodes():
+    """Those of hermite and monte_carlo come in none."""
+    g = torch.Generator().manual_seed(0)
+    at, response = torch.randn(1, 5, 6, generator=g), torch.randn(3, 5, 6, generator=g)
+    mixed = torch.randperm(6, generator=g)
+    sorted_ = shape_penalty(at, response, negative_slopes=2.0, curvature=0.5)
+    torch.testing.assert_close(
+        shape_penalty(at[..., mixed], response[..., mixed], negative_slopes=2.0, curvature=0.5), sorted_
+    )

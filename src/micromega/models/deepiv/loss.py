@@ -38,7 +38,7 @@ def shape_penalty(at: Tensor, response: Tensor, *, negative_slopes: float, curva
     """Punish slopes below 0 between neighbouring nodes, and second differences over three of them.
 
     Args:
-        at: (E or 1, B, M) nodes, ascending.
+        at: (E or 1, B, M) nodes, in any order.
         response: (E, B, M) responses there.
         negative_slopes: weight of the mean squared negative slope.
         curvature: weight of the mean squared second derivative.
@@ -46,6 +46,8 @@ def shape_penalty(at: Tensor, response: Tensor, *, negative_slopes: float, curva
     Returns:
         (E, B).
     """
+    at, order = at.sort(dim=-1)
+    response = response.gather(-1, order.expand_as(response))
     slope = response.diff(dim=-1) / at.diff(dim=-1).clamp_min(_NARROWEST)
     penalty = negative_slopes * slope.clamp_max(0).square().mean(dim=-1)
     if curvature and at.shape[-1] > 2:
