@@ -1,4 +1,4 @@
-"""From arrays to a trained module and back to arrays, for the estimators that Deep IV is compared with.
+"""From arrays to a trained module and back to arrays, for Deep IV and the estimators that it is compared with.
 
 Shapes: N rows, G treatments of a grid, E members.
 """
@@ -13,6 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pytorch_lightning.callbacks import EarlyStopping
 
 from micromega.models.deepiv.elasticity import Quantity, blocks
 from micromega.models.deepiv.inputs import check_points
@@ -25,7 +26,7 @@ HELD_OUT_ROWS = 512
 """Of a member, in a batch of held-out rows."""
 
 
-def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any) -> None:
+def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any, *, patience: int | None = None) -> None:
     """Train without files and announcements.
 
     Args:
@@ -33,10 +34,13 @@ def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any) -> 
         epochs: at most.
         rows: loader.
         held_out: loader, or several.
+        patience: stop when `val/best` has stood still for so many epochs; None: never.
     """
+    stop = [] if patience is None else [EarlyStopping("val/best", patience=patience)]
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=epochs,
+            callbacks=[*stop],
             accelerator="auto",
             devices=1,
             logger=False,
@@ -50,7 +54,16 @@ def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any) -> 
     module.cpu().eval()
 
 
-def answers(module: Any, quantity: Quantity, t: ArrayLike, x: ArrayLike, *, grid: bool, members: bool) -> Reals:
+def answers(
+    module: Any,
+    quantity: Quantity,
+    t: ArrayLike,
+    x: ArrayLike,
+    *,
+    grid: bool,
+    members: bool,
+    average: bool = False,
+) -> Reals:
     """Ask a trained module; see `DeepIV.predict`.
 
     Args:
@@ -60,9 +73,10 @@ def answers(module: Any, quantity: Quantity, t: ArrayLike, x: ArrayLike, *, grid
         x: (N, X).
         grid: all treatments for every row.
         members: give all members instead of their mean.
+        average: over rows; with grid.
 
     Returns:
-        (N,); with grid (N, G); with members (E, …).
+        (N,); with grid (N, G), averaged (G,); with members (E, …).
 
     Raises:
         DataError: a shape is wrong or a value not finite.
@@ -70,9 +84,14 @@ def answers(module: Any, quantity: Quantity, t: ArrayLike, x: ArrayLike, *, grid
     x_NX = check_points(x, module.sizes["x"], "x")
     t_NM = check_points(t, 1, "t", rows=None if grid else len(x_NX))
     t_NM = t_NM.T if grid else t_NM
-    out = torch.empty(*((module.members,) if members else ()), len(x_NX), t_NM.shape[1])
+    shape = (len(x_NX), t_NM.shape[1])
+    out = torch.zeros(*((module.members,) if members else ()), *(shape[1:] if average else shape))
     for part, value in blocks(cast("OutcomeModule", module), quantity, t_NM, x_NX):
-        out[..., part, :] = value if members else value.mean(dim=0)
+        kept = value if members else value.mean(dim=0)
+        if average:
+            out += kept.sum(dim=-2) / shape[0]
+        else:
+            out[..., part, :] = kept
     result: Reals = (out if grid else out[..., 0]).numpy()
     return result
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from micromega.files import sha256_of
 from micromega.market.market import Market
+from micromega.models.deepiv.arrays import HELD_OUT_ROWS
 from micromega.models.deepiv.batches import Batch, Rows, Spec, held_out_batches, spec_of
 from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVModelConfig
 from micromega.models.deepiv.from_market import CausalInputs, causal_inputs
@@ -20,9 +21,6 @@ from micromega.models.deepiv.integration import integrate
 from micromega.models.deepiv.members import Members, draw_members
 from micromega.models.deepiv.module import TreatmentModule
 from micromega.models.loader import EpochBatches, ResumableLoader
-
-HELD_OUT_ROWS = 512
-"""Of a member, in a batch of held-out rows."""
 
 
 class DeepIVData(pl.LightningDataModule):

@@ -3,26 +3,23 @@
 Shapes: N rows, Z and X numbers of instrument and controls, E members, G treatments of a grid.
 """
 
-import contextlib
 import dataclasses
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pytorch_lightning.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
 from micromega.config.validate import build
 from micromega.errors import ConfigError
+from micromega.models.deepiv.arrays import HELD_OUT_ROWS, answers, train
 from micromega.models.deepiv.bands import Bands, percentile_band, simultaneous_band
 from micromega.models.deepiv.batches import Batch, Rows, held_out_batches, spec_of
 from micromega.models.deepiv.config import DeepIVModelConfig, StageConfig
-from micromega.models.deepiv.elasticity import Quantity, blocks
+from micromega.models.deepiv.elasticity import Quantity
 from micromega.models.deepiv.inputs import check_data, check_points
 from micromega.models.deepiv.integration import integrate
 from micromega.models.deepiv.members import draw_members
@@ -31,7 +28,6 @@ from micromega.models.deepiv.treatment import Mixture
 from micromega.models.loader import EpochBatches, ResumableLoader
 
 Reals = NDArray[np.float32]
-_HELD_OUT_ROWS = 512  # of a member, in a batch of held-out rows
 
 
 class DeepIV:
@@ -105,10 +101,10 @@ class DeepIV:
         seen, held_out = torch.from_numpy(members.weights), torch.from_numpy(members.held_out)
         spec = spec_of(values, torch.from_numpy(data.weights))
         values = {name: value.float() for name, value in values.items()}
-        with _quiet(), torch.random.fork_rng():
+        with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             treatment = TreatmentModule(self.config, spec)
-            judged = held_out_batches(values, held_out, _HELD_OUT_ROWS)
+            judged = held_out_batches(values, held_out, HELD_OUT_ROWS)
             self._train(treatment, self.config.treatment, Rows(values, seen), judged)
             given = integrate(
                 treatment,
@@ -117,29 +113,16 @@ class DeepIV:
                 held_out=held_out,
                 mixed=torch.from_numpy(members.mixed),
                 draw=torch.from_numpy(members.draw),
-                batch_size=_HELD_OUT_ROWS,
+                batch_size=HELD_OUT_ROWS,
             )
             outcome = OutcomeModule(self.config, dataclasses.replace(spec, treatment=treatment.fingerprint))
             self._train(outcome, self.config.outcome, given.rows, given.held_out)
-        self._stages = treatment.cpu().eval(), outcome.cpu().eval()
+        self._stages = treatment, outcome
         return self
 
     def _train(self, module: pl.LightningModule, stage: StageConfig, rows: Rows, held_out: DataLoader[Batch]) -> None:
         order = EpochBatches(len(rows), stage.batch_size, self.seed)
-        stop = [] if stage.patience is None else [EarlyStopping("val/best", patience=stage.patience)]
-        trainer = pl.Trainer(
-            max_epochs=stage.epochs,
-            callbacks=[*stop],
-            accelerator="auto",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(module, ResumableLoader(rows, order), held_out)
+        train(module, stage.epochs, ResumableLoader(rows, order), held_out, patience=stage.patience)
 
     @property
     def treatment(self) -> TreatmentModule:
@@ -176,11 +159,11 @@ class DeepIV:
         Returns:
             (N,); with grid (N, G); with members (E, …).
         """
-        return self._evaluate("response", t, x, grid=grid, members=members)
+        return answers(self.outcome, "response", t, x, grid=grid, members=members)
 
     def elasticity(self, *, t: ArrayLike, x: ArrayLike, grid: bool = False, members: bool = False) -> Reals:
         """Derivative of `predict` in t: with logs on both sides the elasticity; arguments and result as there."""
-        return self._evaluate("elasticity", t, x, grid=grid, members=members)
+        return answers(self.outcome, "elasticity", t, x, grid=grid, members=members)
 
     def bands(
         self,
@@ -214,28 +197,9 @@ class DeepIV:
             raise ConfigError("bands needs bootstrap draws: make DeepIV(bootstrap=50) and fit it.")
         if (average or simultaneous) and not grid:
             raise ConfigError("bands: average and simultaneous are about a grid: set grid=True and give t (G,).")
-        values = self._evaluate(quantity, t, x, grid=grid, members=True, average=average)
+        values = answers(self.outcome, quantity, t, x, grid=grid, members=True, average=average)
         values = values.reshape(self.config.bootstrap, -1, *values.shape[1:]).mean(axis=1)
         return simultaneous_band(values, level) if simultaneous else percentile_band(values, level)
-
-    def _evaluate(
-        self, quantity: Quantity, t: ArrayLike, x: ArrayLike, *, grid: bool, members: bool, average: bool = False
-    ) -> Reals:
-        outcome = self.outcome
-        x_NX = check_points(x, outcome.sizes["x"], "x")
-        t_NM = check_points(t, 1, "t", rows=None if grid else len(x_NX))
-        t_NM = t_NM.T if grid else t_NM
-        shape = (len(x_NX), t_NM.shape[1])
-        front = (outcome.members,) if members else ()
-        out = torch.zeros(*front, *(shape[1:] if average else shape))
-        for part, value in blocks(outcome, quantity, t_NM, x_NX):
-            kept = value if members else value.mean(dim=0)
-            if average:
-                out += kept.sum(dim=-2) / shape[0]
-            else:
-                out[..., part, :] = kept
-        result: Reals = (out if grid else out[..., 0]).numpy()
-        return result
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,18 +210,3 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
     }
     return {**base, **changes, **nested}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's announcements and hints, which are about long runs, out of a fit of seconds."""
-    heard = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    before = heard.level
-    heard.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            yield
-    finally:
-        heard.setLevel(before)
