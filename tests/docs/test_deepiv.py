@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVModelConfig, OutcomeConfig
+from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVEvaluationConfig, DeepIVModelConfig, OutcomeConfig
 from micromega.solvers.sizing.config import SizingConfig
 
 SMALL = (
@@ -33,8 +33,14 @@ def test_the_page_holds(page, run_commands, tmp_path, capsys):
 
 
 def test_the_settings_exist(page):
-    for group, config in (("data", DeepIVDataConfig), ("model", DeepIVModelConfig), ("problem", SizingConfig)):
-        for name in re.findall(rf"`{group}\.(\w+)", page):
+    groups = {
+        "data": DeepIVDataConfig,
+        "model": DeepIVModelConfig,
+        "evaluation": DeepIVEvaluationConfig,
+        "problem": SizingConfig,
+    }
+    for group, config in groups.items():
+        for name in re.findall(rf"`{group}\.(?!json)(\w+)", page):
             assert name in config.__dataclass_fields__, name
     for name in re.findall(r"`model\.outcome\.(\w+)", page):
         assert name in OutcomeConfig.__dataclass_fields__, name

@@ -13,13 +13,23 @@ import numpy as np
 import pytest
 
 from micromega.models.deepiv.curves import GroupCurve
+from micromega.models.deepiv.describe import Description, Histogram, Summary
 from micromega.models.deepiv.gamma import Gamma
 from micromega.models.deepiv.residual_prediction import ResidualPrediction
-from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Subject
+from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Method, Subject
+from micromega.models.deepiv.sensitivity import direct_effect
 from micromega.models.deepiv.shapes import Shape, curve_shape, tier_averages
 from micromega.models.deepiv.strength import LikelihoodGain, Strength
-from micromega.models.deepiv.verdict import verdict
-from micromega.report import response, response_plots, response_words
+from micromega.models.deepiv.verdict import direct_words, verdict
+from micromega.report import (
+    response,
+    response_cases,
+    response_direct,
+    response_methods,
+    response_plots,
+    response_posts,
+    response_words,
+)
 from micromega.report.response import render_response
 
 Page = partial(html_page.Page, void={"meta", "br"})
@@ -47,7 +57,42 @@ def subject(name, elasticity, *, posts=900, creators=120, text=str):
         shape=curve_shape(tier_averages(GRID, elasticity)),
     )
     level = 5.5 + rise
-    return Subject(elasticity=curve, log_impressions=level, lower=known * (level - 0.2), upper=known * (level + 0.2))
+    return Subject(
+        elasticity=curve,
+        log_impressions=level,
+        lower=known * (level - 0.2),
+        upper=known * (level + 0.2),
+        correlational=elasticity + 0.1,
+        example=text(f"caption of {name}"),
+    )
+
+
+def method(name, elasticity):
+    tiers = tier_averages(GRID, elasticity)
+    return Method(name=name, elasticity=elasticity, mean=0.4321, tiers=tiers, shape=curve_shape(tiers))
+
+
+def moments(name, posts=12_345):
+    return Summary(name=name, posts=posts, mean=0.604, deviation=0.489, minimum=0.0, median=1.0, maximum=48_613.0)
+
+
+def description(text=str):
+    rng = np.random.default_rng(0)
+    histogram = Histogram(edges=np.linspace(GRID[0], GRID[-1], 11), counts=np.arange(10))
+    return Description(
+        treatment=moments("Followers"),
+        outcome=moments("Impressions"),
+        statistics=(moments(text("Has #fyp")),),
+        log_followers=histogram,
+        log_impressions=histogram,
+        points=np.column_stack([rng.choice(GRID, 30), rng.uniform(6, 12, 30)]),
+        smooth=8 + 0.3 * (GRID - GRID[0]),
+    )
+
+
+DIRECT = direct_effect(
+    GRID, 0.2 + 0.4 * np.exp(-(((GRID - np.log(2e4)) / 1.8) ** 2)), np.full(41, 0.5), SUPPORT, most=3
+)
 
 
 def strength(force=184.5):
@@ -71,10 +116,10 @@ GAIN = LikelihoodGain(mean=0.21, standard_error=0.02, p_value=1e-9, rows=2_000, 
 
 def diagnostics(*, force=184.5, gamma=GAMMA, residuals=RESIDUALS, gain=GAIN, text=str):
     measured = strength(force)
-    found = verdict(measured, gain=gain, gamma=gamma, residuals=residuals)
+    found = verdict(measured, gain=gain, gamma=gamma, residuals=residuals, direct=DIRECT)
     if text is not str:
         found = dataclasses.replace(found, warnings=(text("w"),), sentences=tuple(map(text, found.sentences)))
-    return Diagnostics(strength=measured, gain=gain, gamma=gamma, residuals=residuals, verdict=found)
+    return Diagnostics(strength=measured, gain=gain, gamma=gamma, residuals=residuals, verdict=found, direct=DIRECT)
 
 
 SHAPES = {
@@ -100,6 +145,8 @@ def result(text=str, **changes):
             "correlational": {"elasticity_error_dance": 0.4321, f"elasticity_error_{text('effects')}": 0.3333},
         },
         "log_followers": GRID,
+        "methods": tuple(method(text(name), hump(0.6, 9e3)) for name in ("Deep IV", "correlational")),
+        "description": description(text),
         "subjects": (subject("all posts", hump(0.6, 4e3), posts=12_345, creators=812), *groups),
         "correlational": 0.95 + 0.04 * np.sin(GRID),
         "support": SUPPORT,
@@ -123,6 +170,7 @@ def result(text=str, **changes):
     return CausalEvaluation(**(fields | changes))
 
 
+FIGURES = ("average", "cases", "truth", "direct", "distribution", "scatter")
 LINEAGE = {"Signature": "abc123", "Made": "2026-11-22"}
 
 
@@ -144,7 +192,7 @@ def plain_page():
 @pytest.fixture
 def without_figures(monkeypatch):
     """Drawing takes most of the time, and these tests look at the words."""
-    monkeypatch.setattr(response, "_figures", lambda _: {"average": None, "groups": None, "truth": None})
+    monkeypatch.setattr(response, "_figures", lambda _: dict.fromkeys(FIGURES) | {"groups": []})
 
 
 def cells_of(html, section):
@@ -342,7 +390,7 @@ def test_long_lists_are_cut():
         ({"truth": {}, "estimated": {}}, "Against the truth"),
         ({"absent": ()}, "No sensitivity curve."),
         ({"subjects": ()}, "Group by group"),
-        ({"correlational": np.full(len(GRID), np.nan)}, "a network that takes followers as they come"),
+        ({"correlational": np.full(len(GRID), np.nan)}, "a network that takes followers as they come says"),
         ({"subjects": (subject("all posts", hump(0.6, 4e3)),)}, "the groups with most posts"),
     ],
 )
@@ -366,7 +414,7 @@ def test_many_groups_are_all_in_the_table():
     html = render_response(held, market="m", lineage={}, notice=None)
     assert len(cells_of(html, "groups")) == 16
     assert "3 more groups in the table" in Page(html).text
-    assert len(panels(html, "groups")) == response.MOST_PANELS
+    assert len(panels(html, "groups-0")) == response.MOST_PANELS
 
 
 def panels(html, name):
@@ -446,3 +494,150 @@ def test_the_axis_of_followers_is_in_thousands_and_millions():
 
 def test_shapes_of_the_paper_have_words():
     assert all(response_words.shape_meaning(shape) for shape in Shape)
+
+
+def of_kinds(*kinds):
+    """The groups of `result`, of one kind after another and named as evaluate names them."""
+    every, *groups = result().subjects
+    found = []
+    for group, kind in zip(groups, kinds, strict=False):
+        name = group.elasticity.group
+        label = name if kind == "hashtag" else f"{kind}: {name}"
+        found.append(
+            dataclasses.replace(group, kind=kind, elasticity=dataclasses.replace(group.elasticity, group=label))
+        )
+    return (dataclasses.replace(every, kind="all"), *found)
+
+
+KINDS = ("hashtag", "hashtag", "topic", "campaign", "campaign")
+
+
+def test_groups_of_each_kind_have_a_figure_and_a_heading():
+    html = page(subjects=of_kinds(*KINDS))
+    names = [row[0] for row in cells_of(html, "groups")]
+    assert [name for name in names if name in ("Hashtags", "Topics", "Campaigns")] == [
+        "Hashtags",
+        "Topics",
+        "Campaigns",
+    ]
+    assert len(names) == 6 + 3
+    assert any(name.startswith("#UpTheBeat") for name in names)  # "campaign: " stands in the heading
+    assert [len(panels(html, f"groups-{place}")) for place in range(3)] == [2, 1, 2]
+    for variable, count in (("warm", 2), ("accent", 2)):
+        svg = response_plots.group_plot(result(), of_kinds(*KINDS)[1:3])
+        assert len(lines(svg, variable)) == count, variable
+
+
+def test_campaigns_stand_for_their_class():
+    held = result(subjects=of_kinds(*KINDS))
+    assert [of.elasticity.group for of in response_cases.examples(held)] == ["campaign: #UpTheBeat"]
+    (row,) = response_cases.class_rows(held)
+    assert (row.shape, row.names, row.example) == ("s-shaped", ("#UpTheBeat", "#GetCrocd"), "#UpTheBeat")
+    assert row.caption == "caption of #UpTheBeat"
+
+
+def test_table_5_without_campaigns_takes_all_groups():
+    rows = {row.shape: row for row in response_cases.class_rows(result())}
+    assert set(rows) == {"s-shaped", "linear", "concave"}
+    assert rows["s-shaped"].names == ("#UnwrapTheDeals", "#UpTheBeat", "#GetCrocd")
+    many = tuple(subject(f"#tag{place}", hump(0.5, 1e4)) for place in range(15))
+    (row,) = response_cases.class_rows(result(subjects=(result().subjects[0], *many)))
+    assert (len(row.names), row.more) == (response_cases.MOST_NAMES, 7)
+    cells = cells_of(full_page(), "classes")
+    assert [cell[0] for cell in cells] == ["S-shapedelasticity rises, then falls", *(cell[0] for cell in cells[1:])]
+    assert cells[0][2] == "caption of #UnwrapTheDeals"
+    assert "A market holds neither" in Page(full_page()).text
+
+
+def test_figures_9_to_11_draw_both_curves_of_one_group_of_each_class():
+    svg = response_cases.cases_plot(result())
+    assert len(lines(svg, "accent")) == 2 * 3
+    assert len(lines(svg, "warm")) == 3
+
+
+def test_other_estimators_in_numbers():
+    rows = cells_of(full_page(), "methods")
+    tiers = [f"{value:.2f}" for value in tier_averages(GRID, hump(0.6, 9e3))]
+    assert rows[0] == ["Deep IVs-shaped", *tiers, "0.43", "1.23", "–"]
+    assert rows[1][0] == "correlationals-shaped"
+    assert "Which estimator is closest to the truth cannot be known here." in Page(full_page()).text
+
+
+def errors_of(**methods):
+    """metrics: name -> errors of the two kinds."""
+    return {
+        name.replace("_", " "): {
+            "elasticity_error": sum(both) / 2, "elasticity_error_effects": both[0], "elasticity_error_dance": both[1]
+        }
+        for name, both in methods.items()
+    }  # fmt: skip
+
+
+def test_a_better_estimator_is_named():
+    said = response_methods.closest(result(metrics=errors_of(Deep_IV=(0.1, 0.2), DFIV=(0.11, 0.05), naive=(0.3, 0.3))))
+    assert said == (
+        "Deep IV is not the best estimator here: the elasticity of DFIV is off by 0.080 on average, that of Deep IV by "
+        "0.150. By kind it is closer for dance posts. That is one market and one fit of each."
+    )
+    said = response_methods.closest(result(metrics=errors_of(Deep_IV=(0.3, 0.3), DFIV=(0.1, 0.1), naive=(0.2, 0.2))))
+    assert "By kind" not in said
+    assert "Closer too: naive." in said
+
+
+def test_the_best_estimator_is_said_to_be_the_best_in_the_table_only():
+    said = response_methods.closest(result(metrics=errors_of(Deep_IV=(0.1, 0.2), DFIV=(0.2, 0.2), naive=(0.3, 0.3))))
+    assert said.startswith(
+        "No other estimator in the table is closer to the truth than Deep IV, whose elasticity is off by"
+    )
+    assert "next is DFIV with 0.200" in said
+    assert response_methods.closest(result(metrics=errors_of(Deep_IV=(0.1, 0.2)))) is None
+    assert response_methods.closest(result(metrics={"Deep IV": {"held_out_error": 1.0}, "DFIV": {}})) is None
+
+
+def test_tables_1_and_6():
+    rows = cells_of(full_page(), "posts")
+    assert rows[0] == ["Followers", "12,345", "0.604", "0.489", "0", "1", "48,613"]
+    assert [row[0] for row in rows] == ["Followers", "Impressions", "Has #fyp"]
+
+
+def test_figures_2_and_3_are_drawn_from_the_numbers():
+    svg = response_posts.scatter_plot(result())
+    (smooth,) = lines(svg, "ink")
+    assert len(smooth) == len(GRID)
+    slopes = np.diff(smooth[:, 1]) / np.diff(smooth[:, 0])
+    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-3)  # a line on logarithmic axes
+    assert slopes[0] < 0  # SVG counts downwards
+    dots = [use for use in ET.fromstring(svg).iter("use") if "var(--muted)" in use.get("style", "")]
+    assert len(dots) >= 30
+    assert response_posts.distribution_plot(result()).count("<path") > 2
+
+
+def test_a_direct_effect_is_drawn_and_said():
+    text = Page(full_page()).text
+    assert direct_words(DIRECT) in text
+    assert text.count(direct_words(DIRECT)) == 1
+    (line,) = lines(response_direct.direct_plot(result()), "accent")
+    assert line[-1, 1] > line[0, 1]
+    html = page(diagnostics=dataclasses.replace(diagnostics(), direct=None))
+    assert "If the instrument acted on its own" not in Page(html).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "gone"),
+    [
+        ({"methods": ()}, "Beside other estimators"),
+        ({"description": None}, "Tables 1 and 6 of the paper"),
+        ({"subjects": (result().subjects[0],)}, "Classes of curves"),
+    ],
+)
+def test_new_parts_may_be_missing(changes, gone):
+    assert gone in Page(full_page()).text
+    html = page(**changes)
+    assert gone not in Page(html).text
+    every_link_has_its_section(html)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_kind_of_band_is_named():
+    text = Page(page(facts={"level": 0.9, "bands": "simultaneous"})).text
+    assert "90 % band for the whole curve" in text

@@ -58,10 +58,10 @@ def test_train_evaluate_optimise(request_of):
     evaluated = request_of(task="evaluate")
     evaluate.run(*evaluated)
     metrics = json.loads((evaluated[2] / "metrics.json").read_text())
-    assert list(metrics) == ["Deep IV", "correlational"]
-    assert {"elasticity_error_linear", "elasticity_error_concave", "elasticity_error_s-shaped"} <= set(
-        metrics["Deep IV"]
-    )
+    assert list(metrics)[:3] == ["Deep IV", "naive network", "2SLS, linear"]
+    for values in metrics.values():
+        assert {"elasticity_error_linear", "elasticity_error_concave", "elasticity_error_s-shaped"} <= set(values)
+        assert {"held_out_error", "integrated_error", "mean_elasticity", "elasticity_error"} <= set(values)
     scores = read_scores(evaluated[2] / "response.parquet", name="response")
     assert scores.lineage.score_kind == "log_impressions"
     rows = scores.table.to_pylist()
@@ -70,6 +70,10 @@ def test_train_evaluate_optimise(request_of):
     assert all(row["lower"] <= row["log_impressions"] <= row["upper"] for row in rows[:9])
     content = json.loads((evaluated[2] / "evaluation.json").read_text())
     assert "Exclusion cannot be tested" in content["diagnostics"]["verdict"]["sentences"][-1]
+    assert content["diagnostics"]["gain"]["rows"] > 0
+    assert len(content["diagnostics"]["direct"]["shift"]) == 9
+    assert [method["name"] for method in content["methods"]] == list(metrics)
+    assert any("evaluation.tactics" in sentence for sentence in content["absent"])
     assert "Exclusion cannot be tested" in (evaluated[2] / "report.html").read_text()
     planned = request_of(task="optimize")
     optimize.run(*planned)

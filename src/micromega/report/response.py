@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from micromega.report import response_plots, response_words, words
+from micromega.models.deepiv.verdict import direct_words
+from micromega.report import (
+    response_cases,
+    response_direct,
+    response_methods,
+    response_plots,
+    response_posts,
+    response_words,
+    words,
+)
 from micromega.report.environment import environment
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ def render_response(result: "CausalEvaluation", *, market: str, lineage: Mapping
         slope=response_words.slope,
     )
     found = result.diagnostics.verdict
-    groups = result.subjects[1:]
+    scale = response_words.tier_scale(result)
     return templates.get_template("response.html").render(
         result=result,
         market=market,
@@ -56,10 +65,18 @@ def render_response(result: "CausalEvaluation", *, market: str, lineage: Mapping
         words=response_words,
         findings=findings(result),
         level=_level(result),
-        scale=response_words.tier_scale(result),
+        scale=scale,
+        methods=response_methods.method_rows(result, scale),
+        closest=response_methods.closest(result),
+        classes=response_cases.class_rows(result),
+        examples=response_cases.examples(result),
+        by_kind=response_words.by_kind(result),
+        direct=None if result.diagnostics.direct is None else direct_words(result.diagnostics.direct),
+        statistics=[] if result.description is None else response_posts.summary_rows(result.description),
         peaks=[response_words.peak(result, subject) for subject in result.subjects],
+        peak_of=lambda subject: response_words.peak(result, subject),
         errors=response_words.errors_by_kind(result),
-        left_out=max(0, len(groups) - MOST_PANELS),
+        most_panels=MOST_PANELS,
         figures=_figures(result),
         report={
             "limits": response_words.RESPONSE_LIMITS,
@@ -70,22 +87,33 @@ def render_response(result: "CausalEvaluation", *, market: str, lineage: Mapping
 
 
 def _level(result: "CausalEvaluation") -> str:
-    """What bands are called: with their level, where the facts know it."""
+    """What bands are called: with their level and kind, where the facts know them."""
     level = result.facts.get("level")
-    return "interval" if level is None else f"{words.percent(float(level), 0)} interval"
+    kind = "band for the whole curve" if result.facts.get("bands") == "simultaneous" else "interval"
+    return kind if level is None else f"{words.percent(float(level), 0)} {kind}"
 
 
 def _figures(result: "CausalEvaluation") -> dict[str, Any]:
     """The figures, as markup that must not be escaped a second time; None where there is nothing to draw."""
-    drawn: dict[str, str | None] = dict.fromkeys(("average", "groups", "truth"))
+    drawn: dict[str, str | None] = dict.fromkeys(("average", "cases", "truth", "direct", "distribution", "scatter"))
     if result.subjects:
         drawn["average"] = response_plots.average_plot(result)
-    if groups := result.subjects[1 : 1 + MOST_PANELS]:
-        drawn["groups"] = response_plots.group_plot(result, groups)
+    if result.subjects[1:]:
+        drawn["cases"] = response_cases.cases_plot(result)
     if result.truth:
         drawn["truth"] = response_plots.truth_plot(result)
+    if result.diagnostics.direct is not None:
+        drawn["direct"] = response_direct.direct_plot(result)
+    if result.description is not None:
+        drawn["distribution"] = response_posts.distribution_plot(result)
+        drawn["scatter"] = response_posts.scatter_plot(result)
+    groups = [
+        response_plots.group_plot(result, found[:MOST_PANELS], name=f"groups-{place}")
+        for place, (_, found) in enumerate(response_words.by_kind(result))
+    ]
     # matplotlib and ElementTree have escaped every text in these figures.
-    return {name: None if svg is None else Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+    marked: dict[str, Any] = {name: None if text is None else Markup(text) for name, text in drawn.items()}  # noqa: S704
+    return marked | {"groups": [Markup(text) for text in groups]}  # noqa: S704
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +229,8 @@ _LABELS = {
     "curves_over": "Posts behind the curves",
     "epochs": "Epochs",
     "level": "Level of the bands",
+    "bands": "Bands",
+    "judged_on": "Posts that no estimator has seen",
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromega.report.drawing import ACCENT, INK, MUTED, WARM, WIDE, svg, ticks
-from micromega.report.response_words import compact, errors_by_kind, slope, within
+from micromega.report.response_words import compact, errors_by_kind, short_name, slope, within
 from micromega.report.words import plural, shorten
 from micromega.tiers import TIER_EDGES, TIERS, tier_ranges
 
@@ -130,7 +130,7 @@ def average_plot(result: "CausalEvaluation") -> str:
                 above, u, result.correlational, support, WARM, label="correlational: followers as they come", width=1.6
             )
         curve(above, u, fei.elasticity, support, ACCENT, label=f"causal: {model}, with its band")
-        _slope_axis(above, u, support, [fei.elasticity, fei.lower, fei.upper, result.correlational])
+        slope_axis(above, u, support, [fei.elasticity, fei.lower, fei.upper, result.correlational])
         above.set_title("average elasticity: % more impressions for 1 % more followers", color=MUTED, pad=24)
         band(below, u, np.exp(every.lower), np.exp(every.upper), support)
         curve(below, u, every.log_impressions, support, ACCENT, read=np.exp)
@@ -145,12 +145,13 @@ def average_plot(result: "CausalEvaluation") -> str:
     return svg(draw, name="average", size=(WIDE[0], 7.4), title=title, described=described)
 
 
-def group_plot(result: "CausalEvaluation", subjects: Sequence["Subject"]) -> str:
-    """A panel per group: its average FEI with its interval, over that of all posts (Figures 7 and 8).
+def group_plot(result: "CausalEvaluation", subjects: Sequence["Subject"], *, name: str = "groups") -> str:
+    """A panel per group: its average FEI with its interval and its correlational curve (Figures 7 and 8).
 
     Args:
         result: with one subject at least.
         subjects: groups to show, one at least.
+        name: of the figure, unique in the page.
 
     Returns:
         SVG text.
@@ -158,18 +159,21 @@ def group_plot(result: "CausalEvaluation", subjects: Sequence["Subject"]) -> str
     every, u, support = result.subjects[0].elasticity, result.log_followers, result.support
 
     def draw(figure: Figure) -> None:
+        drawn = [every.elasticity, *_drawn(subjects)]
         for axes, subject in zip(_panels(figure, len(subjects)), subjects, strict=True):
             fei = subject.elasticity
             band(axes, u, fei.lower, fei.upper, support)
             axes.plot(np.exp(u), every.elasticity, color=MUTED, linewidth=1.2, linestyle=DASHED)
+            if subject.correlational is not None:
+                curve(axes, u, subject.correlational, support, WARM, width=1.2)
             curve(axes, u, fei.elasticity, support, ACCENT)
             size_axis(axes, u, support, lines=False)
-            _panel_title(axes, fei.group, str(fei.shape))
-            _slope_axis(axes, u, support, [every.elasticity, *(_drawn(subjects))])
+            _panel_title(axes, short_name(subject), str(fei.shape))
+            slope_axis(axes, u, support, drawn)
 
     described = f"{plural(len(subjects), 'group')}; dashed: all posts."
     size = (WIDE[0], 0.3 + _PANEL * math.ceil(len(subjects) / _COLUMNS))
-    return svg(draw, name="groups", size=size, title="Average elasticity by group of posts", described=described)
+    return svg(draw, name=name, size=size, title="Average elasticity by group of posts", described=described)
 
 
 def truth_plot(result: "CausalEvaluation") -> str:
@@ -193,7 +197,7 @@ def truth_plot(result: "CausalEvaluation") -> str:
             size_axis(axes, u, support, lines=False)
             own = next(iter(errors[kind].values()), math.nan)
             _panel_title(axes, kind, f"error {slope(own)}" if math.isfinite(own) else "")
-            _slope_axis(axes, u, support, drawn)
+            slope_axis(axes, u, support, drawn)
 
     described = f"{plural(len(kinds), 'kind')} of posts; dashed: the truth; line: the estimate."
     size = (WIDE[0], 0.3 + _PANEL * math.ceil(len(kinds) / _COLUMNS))
@@ -219,14 +223,14 @@ def _panel_title(axes: "Axes", name: str, more: str) -> None:
 
 
 def _drawn(subjects: Iterable["Subject"]) -> list[Reals]:
-    return [
-        values
-        for subject in subjects
-        for values in (subject.elasticity.elasticity, subject.elasticity.lower, subject.elasticity.upper)
-    ]
+    found = []
+    for subject in subjects:
+        found += [subject.elasticity.elasticity, subject.elasticity.lower, subject.elasticity.upper]
+        found += [] if subject.correlational is None else [subject.correlational]
+    return found
 
 
-def _slope_axis(axes: "Axes", u: Reals, support: Support, drawn: Sequence[Reals]) -> None:
+def slope_axis(axes: "Axes", u: Reals, support: Support, drawn: Sequence[Reals]) -> None:
     """Make y hold 0 and what is drawn inside the support; outside, a guess must not flatten the rest."""
     inside = np.concatenate([within(u, values, support)[1] for values in drawn])
     inside = inside[np.isfinite(inside)]

@@ -36,6 +36,7 @@ _SHAPES = {
     "convex": "elasticity rises",
     "mixed": "none of these",
 }
+_KINDS = {"hashtag": "Hashtags", "tactic": "Engagement tactics", "topic": "Topics", "campaign": "Campaigns"}
 _MINUS, _RANGE = "\N{MINUS SIGN}", "\N{EN DASH}"
 CERTAIN = 0.05
 """A p-value below this speaks against something."""
@@ -117,6 +118,17 @@ def p_text(p_value: float) -> str:
 def group_name(label: str) -> str:
     """Label of a group in a table: "all posts" with a capital, hashtags as they are."""
     return "All posts" if label == "all posts" else label
+
+
+def short_name(subject: "Subject") -> str:
+    """Name of a group where its kind is plain already: "campaign: UnwrapTheDeals" without the first word."""
+    return group_name(subject.elasticity.group.removeprefix(f"{subject.kind}: "))
+
+
+def by_kind(result: "CausalEvaluation") -> list[tuple[str, tuple["Subject", ...]]]:
+    """Heading and groups of each kind that was found, in the order of the subjects."""
+    kinds = list(dict.fromkeys(subject.kind for subject in result.subjects[1:]))
+    return [(_KINDS.get(kind, kind), tuple(of for of in result.subjects[1:] if of.kind == kind)) for kind in kinds]
 
 
 def shape_meaning(shape: str) -> str:
@@ -213,9 +225,14 @@ def thin_band(result: "CausalEvaluation") -> str | None:
 
 
 def tier_cells(result: "CausalEvaluation", subject: "Subject", scale: float) -> list[tuple[str, bool, float]]:
+    """Average FEI of a group in each tier, see `tier_share`."""
+    return tier_share(result, subject.elasticity.tiers, scale)
+
+
+def tier_share(result: "CausalEvaluation", tiers: Reals, scale: float) -> list[tuple[str, bool, float]]:
     """Average FEI in each tier: (text, whether the tier was observed, share of `scale` in 0 … 1)."""
     cells = []
-    for value, observed in zip(subject.elasticity.tiers.tolist(), _observed_tiers(result).tolist(), strict=True):
+    for value, observed in zip(tiers.tolist(), _observed_tiers(result).tolist(), strict=True):
         share = min(1.0, max(0.0, value / scale)) if math.isfinite(value) and scale > 0 else 0.0
         cells.append((slope(value), observed, share))
     return cells

@@ -1,4 +1,4 @@
-"""Evaluating Deep IV: its curves, what is known of the instrument, and the table that sizes are chosen from."""
+"""Evaluating Deep IV or DFIV: its curves, what is known of the instrument, and the table that sizes are chosen from."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from micromega.config.schema import dotted
 from micromega.config.validate import resolve_target
-from micromega.errors import CheckpointError, MissingExtraError
+from micromega.errors import CheckpointError, ConfigError, MissingExtraError
 from micromega.files import write_text_atomically
 from micromega.models.deepiv.result import CausalEvaluation
 from micromega.runs import record
@@ -39,17 +39,22 @@ def evaluate_response(run: EvaluationRun) -> Mapping[str, Mapping[str, float]]:
 
     Raises:
         CheckpointError: stage 1 is missing or another than stage 2 stands on.
+        ConfigError: the model has no response to judge.
     """
     request, folder = run.request, run.folder
     evaluate = resolve_target(dotted(type(request.evaluation).config_target))
+    model = resolve_target(dotted(type(request.model).config_target))
+    if not hasattr(model, "without_instrument"):
+        raise ConfigError("evaluation=deepiv judges what followers cause: set model=deepiv or model=dfiv.")
     data = resolve_target(dotted(type(request.data).config_target))(request.data, run.market)
     data.setup("test")
     result: CausalEvaluation = evaluate(
         request.evaluation,
         checkpoint=load_checkpoint(run.checkpoint),
-        treatment=load_checkpoint(_first_stage(run.checkpoint)),
+        treatment=load_checkpoint(_first_stage(run.checkpoint)) if hasattr(model, "earlier") else None,
         data=data,
         seed=request.seed,
+        model=model,
     )
     write_text_atomically(folder / METRICS, to_json(result.metrics))
     log.info("On %d posts:\n%s", result.facts["posts"], metrics_table(result.metrics))

@@ -106,11 +106,11 @@ def _fit(request: RunConfig, config: DictConfig, folder: Path, market: Market) -
     datamodule.setup("fit")
     record.update_record(folder, arrays=getattr(datamodule, "arrays", {}))
     kind = resolve_target(type(request.model).config_target.replace(":", "."))
+    if not hasattr(kind, "begin"):
+        return _fit_module(kind(request.model, datamodule.spec), request, config, folder, datamodule)
     earlier = [
         _earlier(name, stage, request, config, datamodule) for name, stage in getattr(kind, "earlier", {}).items()
     ]
-    if not earlier:
-        return _fit_module(kind(request.model, datamodule.spec), request, config, folder, datamodule)
     record.update_record(folder, stages={name: str(place) for name, place, _ in earlier})
     pl.seed_everything(request.seed, workers=True, verbose=False)  # the same whether stages were trained just now
     model = kind.begin(request.model, datamodule, *(module for _, _, module in earlier))
@@ -145,7 +145,10 @@ def _fit_module(model: Any, request: RunConfig, config: DictConfig, folder: Path
     with loggers(request.logger, folder, {str(k): v for k, v in resolved.items()}) as active, stop.listening():
         own = start is not None and Path(start).parent == folder / FOLDER
         trainer = _trainer(request, folder, active, stop, own=own, epochs=getattr(model, "epochs", None))
-        trainer.fit(model, datamodule=datamodule, ckpt_path=start, weights_only=True)
+        try:
+            trainer.fit(model, datamodule=datamodule, ckpt_path=start, weights_only=True)
+        except MisconfigurationException as error:
+            raise ConfigError(f"trainer or callbacks: {error}") from error
         saved = [item for item in trainer.checkpoint_callbacks if isinstance(item, ModelCheckpoint) and item.monitor]
         chosen = next((item.best_model_path for item in saved if item.best_model_path), None)
         if chosen:

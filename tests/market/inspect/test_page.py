@@ -272,8 +272,8 @@ def test_the_real_market(public_data, tmp_path):
     market = instagram_2017.import_folder(public_data / "instagram-posts-2017", tmp_path / "m")
     card = inspect_market(market, now=NOW)
     text = Page(render(card)).text
-    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 3 of 4 models of this version can run; "
-                  "the data suffice for none of 5 that are coming.",
+    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 3 of 5 models of this version can run; "
+                  "the data suffice for none of 4 that are coming.",
                   "216 brands, 955 candidates, 1,647 pairs", "set data.brand_posts=mentions",
                   "101 posts that repeat another's account, time and caption"):  # fmt: skip
         assert words in text, words

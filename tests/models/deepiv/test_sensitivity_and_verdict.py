@@ -10,9 +10,16 @@ from micromega.errors import ConfigError
 from micromega.models.deepiv.clustered import two_stage_least_squares
 from micromega.models.deepiv.gamma import Gamma
 from micromega.models.deepiv.residual_prediction import ResidualPrediction
-from micromega.models.deepiv.sensitivity import linear_sensitivity, sensitivity
+from micromega.models.deepiv.sensitivity import (
+    direct_effect,
+    linear_sensitivity,
+    linear_shift,
+    mean_inside,
+    sensitivity,
+)
+from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.strength import first_stage, likelihood_gain
-from micromega.models.deepiv.verdict import UNTESTABLE, verdict
+from micromega.models.deepiv.verdict import UNTESTABLE, direct_words, verdict
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +77,54 @@ def test_what_is_refused(data):
         sensitivity(effect_of(t, z, x), y, x, [0.1])
 
 
+GRID = np.linspace(np.log(100), np.log(3e6), 60)
+SUPPORT = (np.log(500.0), np.log(1e6))
+HUMP = 0.1 + 0.5 * np.exp(-(((GRID - np.log(2e4)) / 1.5) ** 2))
+
+
+def test_the_linear_shift_is_what_the_two_fits_say(data):
+    y, t, z, x = data
+    found = linear_sensitivity(effect_of(t, z, x), y, z, [0.0, 1.0])
+    assert linear_shift(t, z, x) == pytest.approx(found.estimate[0] - found.estimate[1])
+
+
+def test_the_mean_is_the_integral_over_what_was_observed():
+    fine = np.linspace(*SUPPORT, 200_001)
+    found = np.interp(fine, GRID, HUMP).mean()
+    assert mean_inside(GRID, HUMP, SUPPORT) == pytest.approx(found, rel=1e-5)
+
+
+def test_the_direct_effect_moves_mean_and_class():
+    shift = np.linspace(1.0, -0.9, 60)
+    found = direct_effect(GRID, HUMP, shift, SUPPORT, most=5.0)
+    for place in range(0, len(found.deltas), 60):
+        left = HUMP - found.deltas[place] * shift
+        assert found.mean[place] == pytest.approx(mean_inside(GRID, left, SUPPORT))
+        assert found.shapes[place] == curve_shape(tier_averages(GRID, left))
+    assert mean_inside(GRID, HUMP - found.zero * shift, SUPPORT) == pytest.approx(0, abs=1e-12)
+    assert found.deltas[len(found.deltas) // 2] == 0
+    own, step = found.shapes[len(found.deltas) // 2], found.deltas[1] - found.deltas[0]
+    below, above = found.changes
+    for point, inward in ((below, step), (above, -step)):
+        assert curve_shape(tier_averages(GRID, HUMP - point * shift)) != own
+        assert curve_shape(tier_averages(GRID, HUMP - (point + inward) * shift)) == own
+
+
+def test_no_shift_changes_nothing():
+    found = direct_effect(GRID, HUMP, np.zeros(60), SUPPORT, most=2.0)
+    assert found.zero is None
+    assert found.changes == (None, None)
+    assert found.deltas[-1] == 2
+    assert direct_words(found) == "No direct effect up to ±2 would change the class of the curve."
+
+
+def test_what_a_direct_effect_would_do_is_said_in_words():
+    found = direct_effect(GRID, HUMP, np.full(60, 0.5), SUPPORT, most=5.0)
+    words = direct_words(found)
+    assert f"on its own by {found.zero:.3g}, the average elasticity would be 0." in words
+    assert f"By {found.changes[0]:.3g} or less, the curve would no longer be s-shaped." in words
+
+
 def gamma(value, p_value):
     return Gamma(value=value, reference=np.array([-0.01, 0.002]), p_value=p_value, rows=500)
 
@@ -79,8 +134,9 @@ def test_a_strong_instrument_gets_no_warning_but_is_never_called_valid(data, cap
     strength = first_stage(t, z, x)
     gain = likelihood_gain(np.zeros(100), 0.2 + 0.1 * np.arange(100) / 100)
     residuals = ResidualPrediction(p_value=0.4, statistic=np.zeros(1), rows=500, clusters=100)
+    direct = direct_effect(GRID, HUMP, np.full(60, 0.5), SUPPORT, most=5.0)
     with caplog.at_level(logging.WARNING):
-        found = verdict(strength, gain=gain, gamma=gamma(0.0002, 0.6), residuals=residuals, tipping_point=0.4)
+        found = verdict(strength, gain=gain, gamma=gamma(0.0002, 0.6), residuals=residuals, direct=direct)
     assert not found.weak
     assert found.warnings == ()
     assert not caplog.records

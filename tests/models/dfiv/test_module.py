@@ -9,7 +9,7 @@ import torch
 
 from micromega.errors import DataError, NonFiniteLossError
 from micromega.models.deepiv.arrays import _quiet
-from micromega.models.deepiv.batches import spec_of
+from micromega.models.deepiv.batches import held_out_batches, spec_of
 from micromega.models.dfiv.config import DFIVModelConfig, FeatureConfig
 from micromega.models.dfiv.features import FeatureNetworks, crossed
 from micromega.models.dfiv.halves import Pairs, judging_batches, split_halves
@@ -96,6 +96,25 @@ def test_an_epoch_holds_every_row_of_both_halves_once():
             torch.testing.assert_close(batch.y, values["y"][batch.row])
     torch.testing.assert_close(seen[0], weights * first)
     torch.testing.assert_close(seen[1], weights * ~first)
+
+
+def test_judging_batches_hold_each_members_rows_once_in_order():
+    """Beside the copies that Deep IV's two stages make."""
+    values = rows(21)
+    weights, held_out = torch.ones(2, 21), torch.zeros(2, 21)
+    weights[0, :4] = 0
+    weights[1, 4:6] = 0
+    weights[1, 9] = 3
+    held_out[weights == 0] = 1.0
+    first = split_halves(np.arange(21), weights, seed=0)
+    for of, loader in zip(
+        (weights * first, weights * ~first, held_out),
+        judging_batches(values, weights, first, held_out, 4),
+        strict=True,
+    ):
+        for found, wanted in zip(loader, held_out_batches(values, of, 4), strict=True):
+            for name in ("row", "t", "z", "x", "y", "weight"):
+                torch.testing.assert_close(getattr(found, name), getattr(wanted, name), rtol=0, atol=0)
 
 
 def test_losses_have_the_gradient_of_solving_within():

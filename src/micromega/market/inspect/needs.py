@@ -116,7 +116,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="deepiv", title="Effect of followers on reach (Deep IV)",
-        gives="how impressions grow with followers, and the best size of a creator", coming=True,
+        gives="how impressions grow with followers, and the best size of a creator",
         needs=(
             _need("outcome: impressions", "posts.impressions"),
             _need("treatment: followers", "posts.author_followers", "accounts.followers"),

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,11 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from pytorch_lightning.callbacks import EarlyStopping
 
+from micromega.models.deepiv.causal import Response
 from micromega.models.deepiv.elasticity import Quantity, blocks
 from micromega.models.deepiv.inputs import check_points
-
-if TYPE_CHECKING:
-    from micromega.models.deepiv.module import OutcomeModule
 
 Reals = NDArray[np.float32]
 HELD_OUT_ROWS = 512
@@ -55,7 +53,7 @@ def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any, *, 
 
 
 def answers(
-    module: Any,
+    module: Response,
     quantity: Quantity,
     t: ArrayLike,
     x: ArrayLike,
@@ -67,7 +65,7 @@ def answers(
     """Ask a trained module; see `DeepIV.predict`.
 
     Args:
-        module: has members, sizes and response(t, x) as `OutcomeModule` has them.
+        module: `OutcomeModule` or another model of the response.
         quantity: the response or its derivative.
         t: (N,), with grid (G,).
         x: (N, X).
@@ -86,7 +84,7 @@ def answers(
     t_NM = t_NM.T if grid else t_NM
     shape = (len(x_NX), t_NM.shape[1])
     out = torch.zeros(*((module.members,) if members else ()), *(shape[1:] if average else shape))
-    for part, value in blocks(cast("OutcomeModule", module), quantity, t_NM, x_NX):
+    for part, value in blocks(module, quantity, t_NM, x_NX):
         kept = value if members else value.mean(dim=0)
         if average:
             out += kept.sum(dim=-2) / shape[0]

@@ -36,14 +36,18 @@ def percentile_band(values: Reals, level: float) -> Bands:
     return Bands(estimate=values.mean(axis=0), lower=lower, upper=upper, level=level, simultaneous=False)
 
 
-def simultaneous_band(values: Reals, level: float) -> Bands:
-    """Mean ± c · deviation, c the level's quantile over draws of the largest studentised distance on the grid.
+def simultaneous_band(values: Reals, level: float, centre: Reals | None = None) -> Bands:
+    """Estimate ± c · deviation, c the level's quantile over draws of the largest studentised distance on the grid.
+
+    That is the sup-t band with a bootstrap (Montiel Olea and Plagborg-Møller 2019): of all bands whose width is the
+    same multiple of the deviation at each point, the narrowest that holds so many whole curves.
 
     Args:
         values: (D, …, G); the band is simultaneous over G.
         level: nominal.
+        centre: the estimate that draws scatter around, (…, G); None: their mean.
     """
-    centre, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    distance = np.abs(values - centre) / np.maximum(spread, np.finfo(values.dtype).tiny)
+    middle, spread = values.mean(axis=0) if centre is None else centre, values.std(axis=0, ddof=1)
+    distance = np.abs(values - middle) / np.maximum(spread, np.finfo(values.dtype).tiny)
     reach = np.quantile(distance.max(axis=-1), level, axis=0)[..., None] * spread
-    return Bands(estimate=centre, lower=centre - reach, upper=centre + reach, level=level, simultaneous=True)
+    return Bands(estimate=middle, lower=middle - reach, upper=middle + reach, level=level, simultaneous=True)

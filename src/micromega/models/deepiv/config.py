@@ -11,6 +11,8 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rule = Literal["gauss", "hermite", "quantile", "monte_carlo"]
+Group = Literal["hashtag", "tactic", "topic", "campaign"]
+Rival = Literal["naive", "2sls", "2sls_2", "2sls_3", "dfiv", "kernel"]
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -112,9 +114,27 @@ class DeepIVEvaluationConfig:
     """Sizes of an audience at which curves are computed."""
     posts: Positive = 10_000
     """Over which curves are averaged, at most."""
+    groups: tuple[Group, ...] = ("hashtag", "tactic", "topic", "campaign")
+    """Kinds of groups of posts with curves of their own, of 30 posts at least; the report says which the market lacks.
+    A campaign is a hashtag with sponsored posts."""
     hashtags: Count = 12
-    """Hashtags with curves of their own, those with most posts; of 30 posts at least."""
+    """Hashtags, tactics and topics with curves of their own, those with most posts."""
+    campaigns: Count = 30
+    """Campaigns with curves of their own, as many as in the paper's Table 4."""
+    tactics: str | None = None
+    """CSV file with columns hashtag and tactic (Table 3: informational, entertaining, socializing); null: none."""
+    bands: Literal["pointwise", "simultaneous"] = "pointwise"
+    """pointwise: percentiles at each size; simultaneous: wide enough to hold the whole curve with that level, by the
+    largest studentised distance over sizes (Montiel Olea and Plagborg-Moller 2019)."""
     replicates: Annotated[int, Field(ge=2)] = 200
     """Of the bootstrap over creators behind the curves' intervals."""
+    rivals: tuple[Rival, ...] = ("naive", "2sls", "2sls_2")
+    """Other estimators, fitted to the same posts: a network that takes followers as they come, two-stage least squares
+    (linear, degree 2, degree 3), DFIV and kernel IV. The last two take as long as a training or longer."""
+    kernel_posts: Positive = 4_000
+    """That kernel IV is fitted to, at most."""
+    refits: bool = True
+    """Train stage 1 once more without the instrument, for what it adds to the likelihood of followers, and stage 2 with
+    the instrument as the outcome, for what a direct effect would do to the curve: one network each."""
     diagnostic_posts: Positive = 20_000
     """On which the instrument's validity is tested, at most."""

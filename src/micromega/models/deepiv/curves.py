@@ -3,12 +3,14 @@
 N posts, G log followers, E members of an ensemble, K groups, C clusters, B replicates of the bootstrap.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError
+from micromega.models.deepiv.bands import percentile_band, simultaneous_band
 from micromega.models.deepiv.shapes import Shape, curve_shape, tier_averages
 
 Reals = NDArray[np.float64]
@@ -25,8 +27,9 @@ class GroupCurve:
         clusters: how many creators made them.
         log_followers: (G,).
         elasticity: mean FEI, (G,).
-        lower, upper: percentile interval of the mean, (G,); NaN for a group of one cluster. Sampling variability of the
-            posts and, with several members, of what the members differ in; not total error.
+        lower, upper: interval of the mean, (G,), by percentiles or simultaneous over sizes; NaN for a group of one
+            cluster. Sampling variability of the posts and, with several members, of what the members differ in; not
+            total error.
         tiers: mean FEI in each of the six tiers, (6,), NaN where the curve does not reach.
         shape: class of the counterfactual curve, by `shapes.curve_shape`.
     """
@@ -126,41 +129,50 @@ class GroupSums:
         if len(group) and cluster.max() >= self._weight_BC.shape[1]:
             raise DataError("curves: a cluster code is out of range.")
 
-    def curves(self, level: float = 0.95) -> list[GroupCurve]:
+    def curves(self, level: float = 0.95, *, simultaneous: bool = False, logarithm: bool = False) -> list[GroupCurve]:
         """Finish.
 
         Args:
             level: of the intervals, in (0, 1).
+            simultaneous: over sizes (`simultaneous_band`), instead of percentiles at each.
+            logarithm: of the means, which must be above 0; means of impressions become log impressions.
 
         Returns:
             One curve for each group that has posts, in the order of `groups`.
         """
-        tails = ((1 - level) / 2, (1 + level) / 2)
+        read = np.log if logarithm else np.asarray
         found = []
         for k, name in enumerate(self.groups):
             if not self._count_K[k]:
                 continue
-            mean = self._sum_KG[k] / self._count_K[k]
-            clusters = int(self._seen_KC[k].sum())
-            drawn = self._weight_BK[:, k] > 0  # a small group may have no cluster in a replicate
-            band = np.full((2, len(mean)), np.nan)
-            if clusters > 1:
-                band = np.quantile(self._sum_BKG[drawn, k] / self._weight_BK[drawn, k, None], tails, axis=0)
+            mean = np.asarray(read(self._sum_KG[k] / self._count_K[k]), dtype=np.float64)
+            lower, upper = self._band(k, mean, read, level, simultaneous=simultaneous)
             tiers = tier_averages(self.log_followers, mean)
             found.append(
                 GroupCurve(
                     group=name,
                     posts=int(self._count_K[k]),
-                    clusters=clusters,
+                    clusters=int(self._seen_KC[k].sum()),
                     log_followers=self.log_followers,
                     elasticity=mean,
-                    lower=band[0],
-                    upper=band[1],
+                    lower=lower,
+                    upper=upper,
                     tiers=tiers,
                     shape=curve_shape(tiers),
                 )
             )
         return found
+
+    def _band(
+        self, k: int, mean: Reals, read: Callable[[Reals], Reals], level: float, *, simultaneous: bool
+    ) -> tuple[Reals, Reals]:
+        """(G,) each; NaN for a group of one cluster."""
+        drawn = self._weight_BK[:, k] > 0  # a small group may have no cluster in a replicate
+        if self._seen_KC[k].sum() < 2 or drawn.sum() < 2:
+            return np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+        draws = read(self._sum_BKG[drawn, k] / self._weight_BK[drawn, k, None])
+        band = simultaneous_band(draws, level, mean) if simultaneous else percentile_band(draws, level)
+        return np.asarray(band.lower, np.float64), np.asarray(band.upper, np.float64)
 
 
 def group_curves(

@@ -1,6 +1,7 @@
 """Deep IV's DataModule: a market in, the rows of stage 1 and then, over its mixtures, those of stage 2."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from micromega.models.deepiv.batches import Batch, Rows, Spec, held_out_batches,
 from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVModelConfig
 from micromega.models.deepiv.from_market import CausalInputs, causal_inputs
 from micromega.models.deepiv.integration import integrate
-from micromega.models.deepiv.members import Members, draw_members
+from micromega.models.deepiv.members import MemberConfig, Members, draw_members
 from micromega.models.deepiv.module import TreatmentModule
 from micromega.models.loader import EpochBatches, ResumableLoader
 
@@ -34,8 +35,8 @@ class DeepIVData(pl.LightningDataModule):
     def __init__(self, config: DeepIVDataConfig, market: Market) -> None:
         super().__init__()
         self.config, self.market = config, market
-        self._rows: Rows | None = None
-        self._held_out: DataLoader[Batch] | None = None
+        self._rows: Any = None
+        self._held_out: DataLoader[Batch] | Sequence[DataLoader[Batch]] | None = None
         self._batch_size = 0
 
     @cached_property
@@ -77,7 +78,7 @@ class DeepIVData(pl.LightningDataModule):
         """Read the tables; a market that lacks something says so here."""
         _ = self.values
 
-    def members(self, config: DeepIVModelConfig) -> Members:
+    def members(self, config: MemberConfig) -> Members:
         """Draw which rows each member sees and holds out, by author."""
         return draw_members(config, self.inputs.author, seed=self.config.seed)
 
@@ -112,6 +113,16 @@ class DeepIVData(pl.LightningDataModule):
         self._batch_size = config.outcome.batch_size
         return dataclasses.replace(self.spec, treatment=treatment.fingerprint)
 
+    def serve(self, rows: Any, held_out: Sequence[DataLoader[Batch]], batch_size: int) -> None:
+        """Hand out these rows from now on: a model without stages knows its own.
+
+        Args:
+            rows: in memory; indexed by (epoch, numbers).
+            held_out: what validation runs through.
+            batch_size: of rows.
+        """
+        self._rows, self._held_out, self._batch_size = rows, held_out, batch_size
+
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches of the stage that is served."""
         assert self._rows is not None
@@ -126,7 +137,7 @@ class DeepIVData(pl.LightningDataModule):
         )
         return ResumableLoader(self._rows, order)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch] | Sequence[DataLoader[Batch]]:
         """Held-out rows of each member."""
         assert self._held_out is not None
         return self._held_out

@@ -10,19 +10,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from micromega.models.deepiv.module import OutcomeModule
+from micromega.models.deepiv.causal import Response
 
 Quantity = Literal["response", "elasticity"]
 _BLOCK = 40_000  # responses of all members in memory at once, about
 
 
-def elasticity(outcome: OutcomeModule, t: Tensor, x: Tensor) -> Tensor:
+def elasticity(outcome: Response, t: Tensor, x: Tensor) -> Tensor:
     """Derivative of the response of every member at every treatment, by one backward pass.
 
     A response depends on its own treatment alone, so the gradient of the sum holds all derivatives.
 
     Args:
-        outcome: trained stage 2.
+        outcome: trained stage 2, or another model of the response.
         t: (1, B, M) in the units of the data.
         x: (1, B, X) in the units of the data.
 
@@ -35,11 +35,11 @@ def elasticity(outcome: OutcomeModule, t: Tensor, x: Tensor) -> Tensor:
     return slope
 
 
-def blocks(outcome: OutcomeModule, quantity: Quantity, t: Tensor, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def blocks(outcome: Response, quantity: Quantity, t: Tensor, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Evaluate all members, some rows at a time.
 
     Args:
-        outcome: trained stage 2.
+        outcome: trained stage 2, or another model of the response.
         quantity: the response h or its derivative.
         t: (N, M) treatments of each row, or (1, G) the same for all.
         x: (N, X).

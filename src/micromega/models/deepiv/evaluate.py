@@ -1,30 +1,33 @@
-"""Deep IV on a market: curves of groups of posts, what is known of the instrument, and the truth where there is one."""
+"""A causal model on a market: curves of groups of posts, what is known of the instrument, and the truth, if known."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from micromega.errors import CheckpointError, DataError, MissingExtraError
+from micromega.models.deepiv.causal import CausalModel
+from micromega.models.deepiv.comparison import NAIVE, fit_rivals, judged_posts, model_errors, truth_of
 from micromega.models.deepiv.config import DeepIVEvaluationConfig
-from micromega.models.deepiv.curves import GroupSums, smearing_factor
+from micromega.models.deepiv.curves import GroupCurve, smearing_factor
 from micromega.models.deepiv.data import DeepIVData
+from micromega.models.deepiv.describe import describe
 from micromega.models.deepiv.elasticity import blocks
-from micromega.models.deepiv.from_market import CausalInputs
 from micromega.models.deepiv.gamma import residual_gamma
+from micromega.models.deepiv.groups import groupings
 from micromega.models.deepiv.module import OutcomeModule, TreatmentModule
+from micromega.models.deepiv.refits import instrument_gain, instrument_shift
 from micromega.models.deepiv.residual_prediction import residual_prediction
-from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Subject
-from micromega.models.deepiv.rivals import NaiveNetwork
+from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Method
+from micromega.models.deepiv.sensitivity import direct_effect, linear_shift, mean_inside
+from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.strength import first_stage
+from micromega.models.deepiv.subjects import View, make_subjects
 from micromega.models.deepiv.verdict import verdict
 from micromega.models.origin import ORIGIN
 
 Reals = NDArray[np.float64]
-ALL = "all posts"
 SUPPORT = 0.99
 """Central share of the posts, by followers, within which curves are drawn and recommended from."""
 
@@ -33,18 +36,20 @@ def evaluate(
     config: DeepIVEvaluationConfig,
     *,
     checkpoint: Mapping[str, Any],
-    treatment: Mapping[str, Any],
+    treatment: Mapping[str, Any] | None,
     data: DeepIVData,
     seed: int,
+    model: Any = OutcomeModule,
 ) -> CausalEvaluation:
     """Compute curves, diagnostics and, on a simulated market, errors.
 
     Args:
         config: what to compute.
-        checkpoint: of stage 2, as read by `load_checkpoint`.
-        treatment: of the stage 1 that it stands on.
+        checkpoint: of the model, Deep IV's stage 2, as read by `load_checkpoint`.
+        treatment: of the stage 1 that it stands on; None for a model without stages.
         data: the datamodule of the market, with the settings of the training.
         seed: of the bootstrap over posts and of the posts that are looked at.
+        model: class of the model.
 
     Returns:
         The evaluation.
@@ -52,50 +57,74 @@ def evaluate(
     Raises:
         CheckpointError: the stages do not belong together, or were trained on other data.
     """
-    first = TreatmentModule.restore(treatment)
-    outcome = OutcomeModule.restore(checkpoint, first)
+    first = None if treatment is None else TreatmentModule.restore(treatment)
+    outcome: CausalModel = model.restore(checkpoint, *(() if first is None else (first,)))
     _check_origin(checkpoint, data)
-    inputs = data.inputs
-    rows = _chosen(len(inputs.treatment), config.posts, seed)
+    inputs, absent = data.inputs, list[str]()
     low, high = np.quantile(inputs.treatment, [(1 - SUPPORT) / 2, (1 + SUPPORT) / 2])
-    grid = np.linspace(inputs.treatment.min(), inputs.treatment.max(), config.grid)
-    absent: list[str] = []
+    view = View(
+        rows=_chosen(len(inputs.treatment), config.posts, seed),
+        grid=np.linspace(inputs.treatment.min(), inputs.treatment.max(), config.grid),
+        support=(float(low), float(high)),
+        seed=seed,
+    )
     held_out, residual = _held_out(outcome, data)
     smearing = smearing_factor(residual)
-    subjects = _subjects(outcome, data, rows, grid, smearing, config, seed)
-    naive = NaiveNetwork(dataclasses.replace(outcome.config, bootstrap=0, folds=1, starts=1), seed=seed).fit(
-        x=inputs.controls, z=inputs.instrument, t=inputs.treatment, y=inputs.outcome, cluster=inputs.author
-    )
-    correlational = naive.elasticity(t=grid, x=inputs.controls[rows], grid=True).astype(np.float64)
-    truth, estimated, errors = _against_truth(outcome, correlational, data, rows, grid, (low, high))
-    if not truth:
+    judged = judged_posts(outcome, first, data, seed=seed)
+    rivals = fit_rivals(config, outcome, data, judged, view, absent)
+    naive = rivals[NAIVE].elasticity if NAIVE in rivals else None
+    groups = groupings(config, data.market, inputs, view.rows, absent)
+    subjects, own = make_subjects(config, outcome, data, view, groups, smearing=smearing, correlational=naive)
+    slopes = {outcome.title: own} | {name: rival.elasticity for name, rival in rivals.items()}
+    metrics = {outcome.title: model_errors(outcome, data, judged)} | {name: of.errors for name, of in rivals.items()}
+    methods = tuple(_method(name, values, view) for name, values in slopes.items())
+    truth = truth_of(data, view.rows, view.grid)
+    if truth is None:
         absent.append("What followers truly cause is not known: the market is not simulated.")
-    own = {"held_out_error": float((residual**2).mean())} | errors.get("Deep IV", {})
+    for method in methods:
+        metrics[method.name] |= {"mean_elasticity": method.mean}
+        metrics[method.name] |= truth.errors(slopes[method.name], view.inside) if truth else {}
     return CausalEvaluation(
-        metrics={"Deep IV": own, "correlational": errors.get("correlational", {})},
-        log_followers=grid,
+        metrics=metrics,
+        log_followers=view.grid,
         subjects=subjects,
-        correlational=correlational.mean(axis=0),
-        support=(float(low), float(high)),
+        correlational=np.full(len(view.grid), np.nan) if naive is None else naive.mean(axis=0),
+        support=view.support,
         smearing=smearing,
-        diagnostics=_diagnostics(inputs, held_out, residual, config, seed, absent),
-        truth=truth,
-        estimated=estimated,
+        diagnostics=_diagnostics(config, data, first, held_out, residual, subjects[0].elasticity, view, absent),
+        truth={} if truth is None else truth.curves,
+        estimated={} if truth is None else {kind: own[truth.kinds == kind].mean(axis=0) for kind in truth.curves},
+        methods=methods,
+        description=describe(inputs, view.grid, seed=seed),
         absent=tuple(absent),
-        facts={
-            "posts": len(inputs.treatment),
-            "authors": int(inputs.author.max()) + 1,
-            "controls": list(inputs.names),
-            "left_out": dict(inputs.left_out),
-            "dropped": dict(inputs.dropped),
-            "instrument": data.config.instrument,
-            "members": outcome.members,
-            "bootstrap": outcome.config.bootstrap,
-            "level": config.level,
-            "curves_over": len(rows),
-            "epochs": {"treatment": first.stage.epochs, "outcome": outcome.stage.epochs},
-        },
+        facts=_facts(config, data, outcome)
+        | {"curves_over": len(view.rows), "judged_on": len(judged.rows), "epochs": dict(outcome.epochs_of)},
     )
+
+
+def _facts(config: DeepIVEvaluationConfig, data: DeepIVData, model: CausalModel) -> dict[str, Any]:
+    """Plain values for the report."""
+    inputs = data.inputs
+    return {
+        "posts": len(inputs.treatment),
+        "authors": int(inputs.author.max()) + 1,
+        "controls": list(inputs.names),
+        "left_out": dict(inputs.left_out),
+        "dropped": dict(inputs.dropped),
+        "instrument": data.config.instrument,
+        "members": model.members,
+        "bootstrap": model.config.bootstrap,
+        "level": config.level,
+        "bands": config.bands,
+    }
+
+
+def _method(name: str, elasticity: Reals, view: View) -> Method:
+    """Average over posts; elasticity (N, G)."""
+    curve = elasticity.mean(axis=0)
+    tiers = tier_averages(view.grid, curve)
+    mean = mean_inside(view.grid, curve, view.support)
+    return Method(name=name, elasticity=curve, mean=mean, tiers=tiers, shape=curve_shape(tiers))
 
 
 def _check_origin(checkpoint: Mapping[str, Any], data: DeepIVData) -> None:
@@ -115,7 +144,7 @@ def _chosen(posts: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(posts, most, replace=False))
 
 
-def _held_out(outcome: OutcomeModule, data: DeepIVData) -> tuple[NDArray[np.int64], Reals]:
+def _held_out(outcome: CausalModel, data: DeepIVData) -> tuple[NDArray[np.int64], Reals]:
     """Rows that some member has not seen, and y − h of such members there."""
     unseen_EN = data.members(outcome.config).held_out > 0
     rows = np.flatnonzero(unseen_EN.any(axis=0))
@@ -127,57 +156,17 @@ def _held_out(outcome: OutcomeModule, data: DeepIVData) -> tuple[NDArray[np.int6
     return rows, data.inputs.outcome[rows] - found
 
 
-def _subjects(
-    outcome: OutcomeModule,
-    data: DeepIVData,
-    rows: NDArray[np.int64],
-    grid: Reals,
-    smearing: float,
-    config: DeepIVEvaluationConfig,
-    seed: int,
-) -> tuple[Subject, ...]:
-    """Curves of all posts and of the hashtags with most of them."""
-    inputs = data.inputs
-    tags, count = np.unique(inputs.hashtag[rows].astype(str), return_counts=True)
-    shown = [tag for tag, posts in sorted(zip(tags, count, strict=True), key=lambda of: -of[1]) if tag and posts >= 30]
-    names = (ALL, *shown[: config.hashtags])
-    code = np.array([names.index(tag) if tag in names else -1 for tag in inputs.hashtag[rows].astype(str)])
-    _, author = np.unique(inputs.author[rows], return_inverse=True)
-    settings = {"clusters": int(author.max()) + 1, "replicates": config.replicates, "seed": seed}
-    slopes, sizes = (GroupSums(grid, names, **settings) for _ in range(2))
-    x, draws = data.values["x"][rows], max(outcome.config.bootstrap, 1)
-    t = torch.from_numpy(grid).float()[None]
-    for quantity, sums in (("elasticity", slopes), ("response", sizes)):
-        for part, value in blocks(outcome, quantity, t, x):  # type: ignore[arg-type]
-            found = _by_draw(value.numpy().astype(np.float64), draws)
-            if quantity == "response":
-                found = smearing * np.exp(found)  # E[R] = exp(h) · factor, averaged as impressions
-            group = np.concatenate([np.zeros(found.shape[1], np.int64), code[part]])
-            sums.add(np.concatenate([found, found], axis=1), group, np.concatenate([author[part], author[part]]))
-    return tuple(
-        Subject(
-            elasticity=slope,
-            log_impressions=np.log(size.elasticity),
-            lower=np.log(size.lower),
-            upper=np.log(size.upper),
-        )
-        for slope, size in zip(slopes.curves(config.level), sizes.curves(config.level), strict=True)
-    )
-
-
-def _by_draw(values: NDArray[Any], draws: int) -> NDArray[Any]:
-    """(E, …) -> (D, …), the mean over the members of each draw."""
-    return np.asarray(values.reshape(draws, -1, *values.shape[1:]).mean(axis=1))
-
-
 def _diagnostics(
-    inputs: CausalInputs,
+    config: DeepIVEvaluationConfig,
+    data: DeepIVData,
+    first: TreatmentModule | None,
     held_out: NDArray[np.int64],
     residual: Reals,
-    config: DeepIVEvaluationConfig,
-    seed: int,
+    curve: GroupCurve,
+    view: View,
     absent: list[str],
 ) -> Diagnostics:
+    inputs, seed = data.inputs, view.seed
     t, z, x, y, author = inputs.treatment, inputs.instrument, inputs.controls, inputs.outcome, inputs.author
     strength = first_stage(t, z, x, author)
     some = _chosen(len(t), config.diagnostic_posts, seed)
@@ -190,42 +179,18 @@ def _diagnostics(
         residuals = residual_prediction(y[some], t[some], z[some], x[some], author[some], seed=seed)
     except (MissingExtraError, DataError) as error:
         absent.append(f"γ and the residual-prediction test were not computed. {error}")
+    gain, shift = None, np.full(len(view.grid), linear_shift(t, z, x))
+    if first is None:
+        absent.append("The gain of stage 1 from the instrument: this model has no stage 1 with a likelihood.")
+    elif config.refits:
+        gain = instrument_gain(first, data, seed=seed)
+        shift = instrument_shift(first, data, view.rows, view.grid, seed=seed)
+    direct = direct_effect(view.grid, curve.elasticity, shift, view.support, most=float(y.std()))
     return Diagnostics(
         strength=strength,
-        gain=None,
+        gain=gain,
         gamma=gamma,
         residuals=residuals,
-        verdict=verdict(strength, gamma=gamma, residuals=residuals),
+        verdict=verdict(strength, gain=gain, gamma=gamma, residuals=residuals, direct=direct),
+        direct=direct,
     )
-
-
-def _against_truth(
-    outcome: OutcomeModule,
-    correlational: Reals,
-    data: DeepIVData,
-    rows: NDArray[np.int64],
-    grid: Reals,
-    support: tuple[float, float],
-) -> tuple[dict[str, Reals], dict[str, Reals], dict[str, dict[str, float]]]:
-    """Mean true and estimated FEI by kind of post, and mean absolute errors by post; empty without truth."""
-    try:
-        posts, curves = data.market.truth("posts"), data.market.truth("curves")
-    except DataError:
-        return {}, {}, {}
-    kind_of = dict(zip(posts["post_id"].to_pylist(), posts["kind"].to_pylist(), strict=True))
-    kinds = np.array([kind_of[name] for name in data.inputs.post_ids[rows]])
-    size, fei, of = (curves[name].to_numpy(zero_copy_only=False) for name in ("log_followers", "fei", "kind"))
-    inside = (grid >= support[0]) & (grid <= support[1])
-    causal = np.empty((len(rows), len(grid)))
-    for part, value in blocks(outcome, "elasticity", torch.from_numpy(grid).float()[None], data.values["x"][rows]):
-        causal[part] = value.mean(dim=0).numpy()
-    truth, estimated = dict[str, Reals](), dict[str, Reals]()
-    errors: dict[str, dict[str, float]] = {"Deep IV": {}, "correlational": {}}
-    for kind in sorted(set(kinds.tolist())):
-        here = kinds == kind
-        truth[kind] = np.interp(grid, size[of == kind], fei[of == kind])
-        estimated[kind] = causal[here].mean(axis=0)
-        for method, values in (("Deep IV", causal), ("correlational", correlational)):
-            error = np.abs(values[here][:, inside] - truth[kind][inside]).mean()
-            errors[method][f"elasticity_error_{kind}"] = float(error)
-    return truth, estimated, errors

@@ -4,15 +4,35 @@ Shapes: E members, N rows, D draws (1 without a bootstrap), S starts, F folds, C
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromega.errors import DataError
-from micromega.models.deepiv.config import DeepIVModelConfig
 
 Reals = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+
+class MemberConfig(Protocol):
+    """How many members there are, and what they hold out; fields of `DeepIVModelConfig`."""
+
+    @property
+    def starts(self) -> int:
+        """Members of each draw and fold."""
+
+    @property
+    def folds(self) -> int:
+        """From 2 on: each member leaves out one."""
+
+    @property
+    def bootstrap(self) -> int:
+        """Draws of clusters; 0: the data as they are."""
+
+    @property
+    def validation_share(self) -> float:
+        """Clusters held out, where neither folds nor a bootstrap leave any out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +54,7 @@ class Members:
 
 
 def draw_members(
-    config: DeepIVModelConfig, cluster: NDArray[np.generic], weights: Reals | None = None, *, seed: int = 0
+    config: MemberConfig, cluster: NDArray[np.generic], weights: Reals | None = None, *, seed: int = 0
 ) -> Members:
     """Draw the members' rows.
 
@@ -91,7 +111,7 @@ def _multiplicities(clusters: int, generator: np.random.Generator) -> Ints:
 
 
 def _held_out(
-    config: DeepIVModelConfig, size_C: Ints, often_C: Ints, generator: np.random.Generator
+    config: MemberConfig, size_C: Ints, often_C: Ints, generator: np.random.Generator
 ) -> tuple[NDArray[np.bool_], Ints]:
     """(F, C) clusters held out of each fold's member, and (C,) the fold of each."""
     clusters = len(size_C)

@@ -183,6 +183,8 @@ class OutcomeModule(_Stage):
     network: ResponseNetwork
     earlier: ClassVar[Mapping[str, type[TreatmentModule]]] = {"treatment": TreatmentModule}
     """Name -> stages that are trained first."""
+    title = "Deep IV"
+    """What tables and reports call the model of both stages."""
 
     def __init__(self, config: DeepIVModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -231,6 +233,16 @@ class OutcomeModule(_Stage):
                 f"{self.treatment[:12]}, and its mixtures are others. Give the stage 1 that belongs to it, or train "
                 "stage 2 anew."
             )
+
+    @property
+    def epochs_of(self) -> Mapping[str, int]:
+        """Stage -> epochs, where the trainer has no number of its own."""
+        return {"treatment": self.config.treatment.epochs, "outcome": self.stage.epochs}
+
+    @property
+    def without_instrument(self) -> DeepIVModelConfig:
+        """Settings of one network like this, fitted to treatments as they come."""
+        return dataclasses.replace(self.config, bootstrap=0, folds=1, starts=1)
 
     def response(self, t: Tensor, x: Tensor) -> Tensor:
         """h(t, x) of the best members: E[y | do(t), x].

@@ -1,6 +1,7 @@
 """Two-stage least squares with polynomials, as a rival of Deep IV. Shapes: N rows, X and Z controls and instruments."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,12 +27,16 @@ class _Polynomial:
     powers: NDArray[np.int64]
 
     @classmethod
-    def of(cls, columns: int, degree: int, first: int) -> "_Polynomial":
-        """Products that hold one of the first so many columns, or with `first=0` none but later ones."""
+    def of(cls, columns: int, degree: int, first: int, two_valued: Sequence[int] = ()) -> "_Polynomial":
+        """Products that hold one of the first so many columns, or with `first=0` none but later ones.
+
+        A column with two values is in no product twice: its square says what it says itself.
+        """
         chosen = itertools.chain.from_iterable(
             itertools.combinations_with_replacement(range(columns), total) for total in range(1, degree + 1)
         )
         powers = [np.bincount(of, minlength=columns) for of in chosen if not first or min(of) < first]
+        powers = [power for power in powers if not (power[list(two_valued)] > 1).any()]
         return cls(powers=np.array(powers, dtype=np.int64).reshape(len(powers), columns))
 
     def __call__(self, values: Reals) -> Reals:
@@ -77,10 +82,11 @@ class TwoStageLeastSquares:
         scale = Standard.of(data)
         t_NT, z_NZ, x_NX, y_N = (scale.standard(name, data.values[name]) for name in ("t", "z", "x", "y"))
         X, Z = x_NX.shape[1], z_NZ.shape[1]
-        self._of_treatment = _Polynomial.of(1 + X, self.degree, 1)
-        self._of_controls = _Polynomial.of(X, self.degree, 0)
+        flags = [place for place, column in enumerate(x_NX.T) if len(np.unique(column)) == 2]
+        self._of_treatment = _Polynomial.of(1 + X, self.degree, 1, [1 + place for place in flags])
+        self._of_controls = _Polynomial.of(X, self.degree, 0, flags)
         treatments = self._of_treatment(np.hstack([t_NT, x_NX]))
-        instruments = _Polynomial.of(Z + X, self.degree, Z)(np.hstack([z_NZ, x_NX]))
+        instruments = _Polynomial.of(Z + X, self.degree, Z, [Z + place for place in flags])(np.hstack([z_NZ, x_NX]))
         controls = self._of_controls(x_NX)
         found = two_stage_least_squares(y_N[:, 0], treatments, instruments, controls, data.cluster)
         self.coefficient, self.covariance = found.coefficient, found.covariance

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from micromega.models.deepiv.gamma import Gamma
 from micromega.models.deepiv.residual_prediction import ResidualPrediction
+from micromega.models.deepiv.sensitivity import DirectEffect
 from micromega.models.deepiv.strength import LikelihoodGain, Strength
 
 log = logging.getLogger(__name__)
@@ -44,16 +45,16 @@ def verdict(
     gain: LikelihoodGain | None = None,
     gamma: Gamma | None = None,
     residuals: ResidualPrediction | None = None,
-    tipping_point: float | None = None,
+    direct: DirectEffect | None = None,
 ) -> Verdict:
     """Put the diagnostics in words; a weak instrument is also logged as a warning.
 
     Args:
         strength: linear first stage.
         gain: of the mixture's likelihood, on held-out rows.
-        gamma: predictability of Deep IV's residual.
+        gamma: predictability of the model's residual.
         residuals: residual-prediction test of the linear model.
-        tipping_point: direct effect per standard deviation of z at which the average elasticity would be 0.
+        direct: what a direct effect of the instrument would do to the average curve.
 
     Returns:
         The verdict.
@@ -75,7 +76,7 @@ def verdict(
         *(() if gain is None else (_gain_words(gain),)),
         *(() if gamma is None else (_gamma_words(gamma),)),
         *(() if residuals is None else (_residual_words(residuals),)),
-        *(() if tipping_point is None else (_tipping_words(tipping_point),)),
+        *(() if direct is None else (direct_words(direct),)),
         UNTESTABLE,
     )
     return Verdict(weak=weak, warnings=tuple(warnings), sentences=sentences)
@@ -122,11 +123,20 @@ def _residual_words(residuals: ResidualPrediction) -> str:
     words = f"Residual-prediction test of the linear model: p = {residuals.p_value:.2g}."
     if residuals.p_value > _LEVEL:
         return words
-    return f"{words} No linear response fits: it is curved, which Deep IV allows for, or the instrument is invalid."
+    return f"{words} No linear response fits: it is curved, which networks allow for, or the instrument is invalid."
 
 
-def _tipping_words(point: float) -> str:
-    return (
-        f"The average elasticity would be 0 if one standard deviation of the instrument changed log impressions by "
-        f"{point:.3g} on its own."
-    )
+def direct_words(direct: DirectEffect) -> str:
+    """From which direct effect on the sign or the class of the average curve is another."""
+    unit = "If one standard deviation of the instrument changed log impressions on its own by"
+    zero = direct.zero
+    words = f"{unit} {zero:.3g}, the average elasticity would be 0." if zero is not None else ""
+    below, above = direct.changes
+    known = [(point, side) for point, side in ((below, "or less"), (above, "or more")) if point is not None]
+    if not known:
+        largest = float(direct.deltas[-1])
+        return f"{words} No direct effect up to ±{largest:.3g} would change the class of the curve.".strip()
+    shape = direct.shapes[len(direct.shapes) // 2]
+    points = " or ".join(f"{point:.3g} {side}" for point, side in known)
+    start = "By" if words else unit
+    return f"{words} {start} {points}, the curve would no longer be {shape}.".strip()

@@ -1,14 +1,15 @@
 """Configuration of DFIV; Deep IV's data and evaluation serve it too."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from micromega.config.base import config
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+_SHARE = 0.1
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -46,6 +47,7 @@ class DFIVModelConfig:
     second_penalty: Annotated[float, Field(gt=0)] = 0.1
     """Ridge of stage 2, on coefficients of the features as they are, which may grow to make it small."""
     epochs: Positive = 100
+    """With train.py where trainer.max_epochs is null."""
     batch_size: Positive = 512
     """Rows of each half in a step; a half with fewer is taken whole. The paper takes all, and moves the first and third
     network 20 times: here steps are smaller and more, for less time and no worse a response on the demand design."""
@@ -54,5 +56,18 @@ class DFIVModelConfig:
     """Members that differ in their first weights, in the rows held out and in the halves, for each draw."""
     bootstrap: Count = 0
     """Draws of clusters with replacement; 0: the data as they are."""
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = _SHARE
     """Clusters held out of each member to choose its epoch, where no bootstrap leaves any out."""
+    folds: ClassVar[int] = 1
+    """Members leave out no folds: the halves of a member keep its stages apart. No setting."""
+
+    @model_validator(mode="after")
+    def _no_idle_setting(self) -> Self:
+        if self.bootstrap and self.validation_share != _SHARE:
+            raise ValueError(
+                "model.validation_share is for model.bootstrap=0: a draw leaves clusters out by itself. Set that, or "
+                "leave model.validation_share out"
+            )
+        if self.activation != "silu" and not (self.instrument.hidden or self.treatment.hidden or self.control.hidden):
+            raise ValueError("model.activation is for hidden layers, and there are none: leave model.activation out")
+        return self

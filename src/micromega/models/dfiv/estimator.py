@@ -9,13 +9,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.config.validate import build
-from micromega.models.deepiv.arrays import HELD_OUT_ROWS, answers, train
+from micromega.models.deepiv.arrays import answers, train
 from micromega.models.deepiv.batches import spec_of
-from micromega.models.deepiv.config import DeepIVModelConfig
 from micromega.models.deepiv.inputs import check_data
 from micromega.models.deepiv.members import draw_members
 from micromega.models.dfiv.config import DFIVModelConfig
-from micromega.models.dfiv.halves import Pairs, judging_batches, split_halves
+from micromega.models.dfiv.halves import served
 from micromega.models.dfiv.module import DFIVModule
 from micromega.models.loader import EpochBatches, ResumableLoader
 
@@ -67,17 +66,13 @@ class DFIV:
         """Fit features and coefficients; arguments, result and errors as of `DeepIV.fit`."""
         c = self.config
         data = check_data(x=x, z=z, t=t, y=y, cluster=cluster, weights=weights)
-        like = DeepIVModelConfig(starts=c.starts, bootstrap=c.bootstrap, validation_share=c.validation_share)
-        members = draw_members(like, data.cluster, data.weights, seed=self.seed)
+        members = draw_members(c, data.cluster, data.weights, seed=self.seed)
         values = {name: torch.from_numpy(of) for name, of in data.values.items()}
-        seen, held_out = torch.from_numpy(members.weights), torch.from_numpy(members.held_out)
-        first = split_halves(data.cluster, seen, seed=self.seed)
-        pairs = Pairs(values, seen, first)
+        pairs, judged = served(values, members, data.cluster, seed=self.seed)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             module = DFIVModule(c, spec_of(values, torch.from_numpy(data.weights)))
             order = EpochBatches(len(pairs), c.batch_size, self.seed)
-            judged = judging_batches(values, seen, first, held_out, 8 * HELD_OUT_ROWS)
             train(module, c.epochs, ResumableLoader(pairs, order), judged)
         self._module = module
         return self

@@ -14,7 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from micromega.errors import DataError
-from micromega.models.deepiv.batches import Batch, held_out_batches, held_out_rows
+from micromega.models.deepiv.arrays import HELD_OUT_ROWS
+from micromega.models.deepiv.batches import Batch, held_out_rows
+from micromega.models.deepiv.members import Members
+
+_JUDGED_ROWS = 8 * HELD_OUT_ROWS
 
 
 def split_halves(cluster: NDArray[np.generic], weights: Tensor, *, seed: int) -> Tensor:
@@ -83,14 +87,33 @@ class Pairs(Dataset[Pair]):
         return self._length
 
     def __getitem__(self, index: tuple[int, Tensor]) -> Pair:
-        first, second = (self._batch(rows[:, index[1]]) for rows in self._rows)
+        first, second = (_gathered(self._values, self._weights, rows[:, index[1]]) for rows in self._rows)
         return Pair(first=first, second=second)
 
-    def _batch(self, padded_EB: Tensor) -> Batch:
-        row = padded_EB.clamp_min(0)
-        weight = self._weights.gather(1, row) * (padded_EB >= 0)
-        t, z, x, y = (self._values[name][row] for name in ("t", "z", "x", "y"))
-        return Batch(row=row, t=t, z=z, x=x, y=y, weight=weight)
+
+class _Judged(Dataset[Batch]):
+    """Rows of each member in their order, a batch for each number.
+
+    They are gathered when asked for: copies of all rows for each member would not fit where there are many.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], weights: Tensor, batch_size: int) -> None:
+        self._values, self._weights = values, weights
+        self._parts = torch.split(held_out_rows(weights), batch_size, dim=1)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, number: int) -> Batch:
+        return _gathered(self._values, self._weights, self._parts[number])
+
+
+def _gathered(values: Mapping[str, Tensor], weights: Tensor, padded_EB: Tensor) -> Batch:
+    """Rows of each member; −1 stands for none."""
+    row = padded_EB.clamp_min(0)
+    weight = weights.gather(1, row) * (padded_EB >= 0)
+    t, z, x, y = (values[name][row] for name in ("t", "z", "x", "y"))
+    return Batch(row=row, t=t, z=z, x=x, y=y, weight=weight)
 
 
 def judging_batches(
@@ -107,4 +130,32 @@ def judging_batches(
         held_out: (E, N) weights, 0 for rows that a member learns from.
         batch_size: rows of a member in a batch.
     """
-    return [held_out_batches(values, of, batch_size) for of in (weights * first, weights * ~first, held_out)]
+    given = {name: value.float() for name, value in values.items()}
+    loaders = []
+    for of in (weights * first, weights * ~first, held_out):
+        # A generator of its own keeps the loader's draws out of the global random stream.
+        generator = torch.Generator().manual_seed(0)
+        loaders.append(DataLoader(_Judged(given, of.float(), batch_size), batch_size=None, generator=generator))
+    return loaders
+
+
+def served(
+    values: Mapping[str, Tensor], members: Members, cluster: NDArray[np.generic], *, seed: int
+) -> tuple[Pairs, list[DataLoader[Batch]]]:
+    """What DFIV learns from and what it is judged on.
+
+    Args:
+        values: t (N,), z (N, Z), x (N, X), y (N,).
+        members: what each sees and holds out.
+        cluster: (N,) ids.
+        seed: of the halves.
+
+    Returns:
+        Rows of training, and loaders of validation in the order of `judging_batches`.
+
+    Raises:
+        DataError: a member sees fewer than two clusters.
+    """
+    seen, held_out = torch.from_numpy(members.weights), torch.from_numpy(members.held_out)
+    first = split_halves(cluster, seen, seed=seed)
+    return Pairs(values, seen, first), judging_batches(values, seen, first, held_out, _JUDGED_ROWS)

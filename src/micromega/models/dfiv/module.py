@@ -7,7 +7,7 @@ are in `best`). Losses are in standardised units. Shapes: E members, B rows, M t
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,14 +15,18 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from micromega.config.schema import plain
-from micromega.errors import ConfigError
+from micromega.errors import CheckpointError, ConfigError
 from micromega.models.deepiv.batches import NAMES, Batch, Spec
+from micromega.models.deepiv.config import DeepIVModelConfig, OutcomeConfig
 from micromega.models.deepiv.training import Best, HeldOut, Scale
 from micromega.models.dfiv.config import DFIVModelConfig
 from micromega.models.dfiv.features import FeatureNetworks, crossed
-from micromega.models.dfiv.halves import Pair
+from micromega.models.dfiv.halves import Pair, served
 from micromega.models.dfiv.ridge import Moments, Ridge, ridge
 from micromega.models.origin import ORIGIN
+
+if TYPE_CHECKING:
+    from micromega.models.deepiv.data import DeepIVData
 
 FIRST, SECOND, HELD_OUT = range(3)
 """Place of each loader of validation, see `judging_batches`."""
@@ -35,6 +39,9 @@ class DFIVModule(pl.LightningModule):
         config: networks, penalties, training, members.
         spec: sizes, means and deviations; `restore` rebuilds it from a checkpoint.
     """
+
+    title = "DFIV"
+    """What tables and reports call it."""
 
     def __init__(self, config: DFIVModelConfig, spec: Spec) -> None:
         super().__init__()
@@ -50,17 +57,47 @@ class DFIVModule(pl.LightningModule):
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "DFIVModule":
-        """Rebuild a trained module from a checkpoint's plain values and tensors, on the CPU, in evaluation mode."""
+        """Rebuild a trained module from a checkpoint's plain values and tensors, on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: it is another model's.
+        """
+        if "second_penalty" not in checkpoint.get("hyper_parameters", {}).get("config", {}):
+            raise CheckpointError("The checkpoint is of another model. Give one that train.py made with model=dfiv.")
         weights = checkpoint["state_dict"]
         mean, deviation = ({name: weights[f"scale.{of}_{name}"] for name in NAMES} for of in ("mean", "deviation"))
         module = cls(DFIVModelConfig(**checkpoint["hyper_parameters"]["config"]), Spec(mean=mean, deviation=deviation))
         module.load_state_dict(weights)
         return module.eval()
 
+    @classmethod
+    def begin(cls, config: DFIVModelConfig, data: "DeepIVData") -> "DFIVModule":
+        """Make an untrained module for a set-up datamodule, which hands out its rows from now on.
+
+        Raises:
+            ConfigError: the datamodule has no treatment and no instrument.
+            DataError: there are too few authors.
+        """
+        if not hasattr(data, "serve"):
+            raise ConfigError("model=dfiv learns what followers cause, with an instrument: set data=deepiv.")
+        rows, judged = served(data.values, data.members(config), data.inputs.author, seed=data.config.seed)
+        data.serve(rows, judged, config.batch_size)
+        return cls(config, data.spec)
+
     @property
     def epochs(self) -> int:
         """So many, where the trainer has no number of its own."""
         return self.config.epochs
+
+    @property
+    def epochs_of(self) -> Mapping[str, int]:
+        """The same, for reports."""
+        return {"all networks": self.config.epochs}
+
+    @property
+    def without_instrument(self) -> DeepIVModelConfig:
+        """Settings of a network that is fitted to treatments as they come: those of experiment=deepiv/default."""
+        return DeepIVModelConfig(outcome=OutcomeConfig(learning_rate=0.003, smoothness=0.0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights have seen, where a DataModule tells."""
@@ -68,9 +105,17 @@ class DFIVModule(pl.LightningModule):
             checkpoint[ORIGIN] = data.origin
 
     def on_fit_start(self) -> None:
-        """Refuse several processes, each of which would solve for coefficients of its own."""
+        """Refuse several processes, each of which would solve for its own coefficients, and settings of no effect."""
         if self.trainer.world_size > 1:
             raise ConfigError("dfiv trains in one process: set trainer.devices=1.")
+        if not self.trainer.limit_val_batches:
+            raise ConfigError("dfiv solves for its response in validation: set trainer.limit_val_batches above 0.")
+        asked, used = self.config.epochs, self.trainer.max_epochs
+        if asked not in (DFIVModelConfig().epochs, used) and not getattr(self.trainer, "fast_dev_run", False):
+            raise ConfigError(
+                f"model.epochs={asked} has no effect beside trainer.max_epochs={used}: set trainer.max_epochs=null, or "
+                "leave model.epochs out."
+            )
 
     def response(self, t: Tensor, x: Tensor) -> Tensor:
         """h(t, x) of the best members: E[y | do(t), x].
