@@ -364,6 +364,11 @@ def settings_of_experiment() -> dict[str, Any]:
     return dict(found.get("model", {}))
 
 
+def latent_size() -> int:
+    """Numbers of r in quality, for all methods."""
+    return int(settings_of_experiment().get("latent_size", SMALL.latent_size))
+
+
 def our_method(data: PostData, epochs: int, seed: int, posterior: str) -> Method:
     pl.seed_everything(seed, verbose=False)
     clock = Clock(10**9)
@@ -385,7 +390,7 @@ def peer_method(
     """Train a model of MultiVae; all but the deviation of its likelihood is as it comes."""
     torch.manual_seed(seed)
     settings = {"decoder_dist_params": {modality: {"scale": scale} for modality in posts.sizes}}
-    made = vae_peers.model(peer, name, posts.sizes, LAYERS, SMALL.latent_size, **settings)
+    made = vae_peers.model(peer, name, posts.sizes, LAYERS, latent_size(), **settings)
     rate = RATE if schedule == "constant" else settings_of_experiment().get("learning_rate", RATE)
     optimiser = torch.optim.Adam(made.parameters(), rate)
     began = time.process_time()
@@ -421,7 +426,7 @@ def quality_of(
 ) -> dict[str, dict[str, float]]:
     """Judge one of our posteriors, or PCA and MultiVae's models: method -> name of a figure -> value."""
     data = data_of(folder, seed=seed)
-    splits, spec, latent = data.splits, data.spec, SMALL.latent_size
+    splits, spec, latent = data.splits, data.spec, latent_size()
     fitted = pca.fit_pca(lambda: data.batches(splits["train"], 1024), spec, latent, seed=seed)
     methods: dict[str, Method] = {}
     if posterior is not None:

@@ -3,6 +3,7 @@
     python scripts/vsvae_tables.py small                  # simulated posts
     python scripts/vsvae_tables.py tiktok_creators_2020   # real hashtags and lengths of videos
     python scripts/vsvae_tables.py tiktok_trending_2020   # real captions
+    python scripts/vsvae_tables.py tiktok_growth_vietnam_2025  # real captions, and how impressions grew
     python scripts/vsvae_tables.py tides                  # real sounds, faces and captions of accounts
 
 A seed is a split of the posts, the weights and the order; the market is the same. Each seed runs as train.py and
@@ -31,7 +32,7 @@ from micromega.models.vsvae.result import ACTIVE
 from micromega.runs import evaluate, record, train
 
 ROOT = Path(__file__).resolve().parents[1]
-EXPERIMENTS = ("small", "tiktok_creators_2020", "tiktok_trending_2020", "tides")
+EXPERIMENTS = ("small", "tiktok_creators_2020", "tiktok_trending_2020", "tiktok_growth_vietnam_2025", "tides")
 TASKS = {"train": train.run, "evaluate": evaluate.run}
 Evaluation = Mapping[str, Any]
 """What evaluate.py writes to evaluation.json."""

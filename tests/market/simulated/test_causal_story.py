@@ -185,8 +185,7 @@ def test_two_weeks_bring_in_nine_tenths_of_a_month(tiktok):
 
 def test_growth_has_hashtags_and_content_in_it(tiktok):
     truth, posts = tiktok.truth("posts"), tiktok.table("posts")
-    share = truth["log_start"].to_numpy() - np.log(posts["impressions"].to_numpy())
-    logit = share - np.log1p(-np.exp(share))
+    logit = truth["log_start"].to_numpy() - truth["log_rate"].to_numpy() - np.log(np.log(14))
     effect = dict(zip(*(tiktok.truth("hashtags")[name].to_pylist() for name in ("hashtag", "start")), strict=True))
     known = np.array([effect[name] for name in posts["hashtag"].to_pylist()])
     design = np.column_stack([known, truth["quality"].to_numpy(), np.ones(len(known))])

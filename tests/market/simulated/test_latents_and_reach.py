@@ -8,7 +8,7 @@ from scipy import integrate, stats
 
 from micromega.market.simulated import people as fame
 from micromega.market.simulated import reach
-from micromega.market.simulated.growth import draw_growth
+from micromega.market.simulated.growth import DAY_SD, POST_SD, draw_growth
 from micromega.market.simulated.latent import Content, appeal, draw_content, draw_frame, mean_exp_appeal
 from micromega.market.simulated.statistics import draw_statistics, of_captions, worth
 
@@ -107,17 +107,22 @@ def test_daily_impressions_never_fall_and_end_where_they_must(days, totals, star
     assert np.array_equal(grown.impressions[:, -1], totals)
     assert (grown.impressions >= 0).all()
     ends = np.exp(grown.log_rate) * np.log(days) + np.exp(grown.log_start)
-    assert ends == pytest.approx(totals)
+    assert np.abs(np.log(ends / totals)).max() < 6 * DAY_SD  # a weighted mean of chances
 
 
-def test_days_follow_the_logarithm_of_time():
-    totals = np.full(20_000, 10**8)
+def test_every_day_brings_what_is_expected_times_a_chance_of_its_own():
+    totals = np.full(20_000, 10**12)
     grown = draw_growth(np.random.default_rng(0), totals, np.zeros(len(totals)), days=14)
-    day = np.arange(1, 15)
-    expected = np.exp(grown.log_rate)[:, None] * np.log(day) + np.exp(grown.log_start)[:, None]
-    ratio = grown.impressions / expected
-    assert np.abs(ratio.mean(axis=0) - 1).max() < 0.02
-    assert ratio.std(axis=0).max() < 0.12
+    rate, begun = np.exp(grown.log_rate)[:, None], np.exp(grown.log_start)[:, None]
+    expected = np.column_stack([begun, rate * np.diff(np.log(np.arange(1, 15)))])
+    chance = np.diff(grown.impressions, axis=1, prepend=0) / expected
+    assert chance.mean(axis=0) == pytest.approx(np.ones(14), abs=0.005)
+    assert np.log(chance).std(axis=0) == pytest.approx(np.full(14, DAY_SD), rel=0.03)
+    assert np.abs(np.corrcoef(chance.T) - np.eye(14)).max() < 0.03
+    assert np.abs(np.corrcoef(chance.T, (begun / rate).T)[:14, 14]).max() < 0.03
+    share = 1 / (1 + rate * np.log(14) / begun)
+    assert np.log(share / (1 - share)).mean() == pytest.approx(0, abs=0.02)
+    assert np.log(share / (1 - share)).std() == pytest.approx(POST_SD, rel=0.03)
 
 
 def test_statistics_have_the_moments_of_the_paper():

@@ -23,8 +23,10 @@ class Drawn:
     tau: float
 
 
-def draw(posts=1200, hashtags=12, covariates=3, seed=0, tau=200.0, relative=False, days=DAYS, on_first=2e-5):
-    """Impressions of some thousands a post; relative: tau is a share of the post's mean."""
+def draw(
+    posts=1200, hashtags=12, covariates=3, seed=0, tau=200.0, relative=False, days=DAYS, on_first=2e-5, cumulative=False
+):
+    """Impressions of some thousands a post; relative: tau is a share of a post's mean; cumulative: of a day's gain."""
     rng = np.random.default_rng(seed)
     hashtag = np.arange(posts) % hashtags
     x = rng.standard_normal((posts, covariates))
@@ -38,12 +40,17 @@ def draw(posts=1200, hashtags=12, covariates=3, seed=0, tau=200.0, relative=Fals
     noise = rng.standard_normal((posts, len(days)))
     scale = np.exp(b) if relative else 1.0  # of the first day: the mean is not known yet
     first = np.maximum(np.exp(b) + tau * scale * noise[:, 0], 0)
+    if cumulative:
+        first = np.exp(b + tau * noise[:, 0])
     a = alpha[hashtag, 0] + (x * alpha[hashtag, 1:-1]).sum(1) + alpha[hashtag, -1] * first
     a += sigma_alpha_i[hashtag] * rng.standard_normal(posts)
     curve = np.exp(a)[:, None] * np.log(days) + np.exp(b)[:, None]
     scale = curve.mean(1, keepdims=True) if relative else 1.0
     y = np.maximum(curve + tau * scale * noise, 0)
     y[:, 0] = first
+    if cumulative:
+        gains = np.exp(a)[:, None] * np.diff(np.log(days)) * (1 + tau * noise[:, 1:])
+        y[:, 1:] = first[:, None] + np.cumsum(np.maximum(gains, 0), axis=1)
     return Drawn(
         impressions=y, hashtag=hashtag, covariates=x, a=a, b=b, mu_alpha=mu_alpha, mu_beta=mu_beta,
         alpha=alpha, beta=beta, sigma_alpha_i=sigma_alpha_i, sigma_beta_i=sigma_beta_i, tau=tau,

@@ -80,7 +80,7 @@ def test_relative_noise_is_a_share_of_each_post(drawn):
     assert rmse(fit.a, relative.a) < 0.8 * rmse(fit_to(relative).a, relative.a)  # eq. 19 leaves them to mega posts
 
 
-@pytest.mark.parametrize("noise", ["absolute", "relative"])
+@pytest.mark.parametrize("noise", ["absolute", "relative", "cumulative"])
 @pytest.mark.parametrize("initial", ["linear", "log"])
 def test_the_unit_of_impressions_does_not_matter(noise, initial):
     drawn = draw(posts=400, hashtags=6, covariates=2)
@@ -161,6 +161,45 @@ def test_twice_is_the_same():
         assert np.array_equal(getattr(first, name), getattr(second, name))
 
 
+@pytest.mark.parametrize("noise", ["absolute", "relative"])
+def test_a_known_spread_of_the_noise_is_kept(noise):
+    drawn = draw(posts=400, hashtags=6, covariates=1)
+    free = fit_to(drawn, noise=noise)
+    known = fit_to(drawn, noise=noise, tau=free.tau)
+    assert known.tau == pytest.approx(free.tau, rel=1e-12)
+    assert known.a == pytest.approx(free.a, abs=1e-3)
+    assert known.a_sd == pytest.approx(free.a_sd, rel=0.01)
+    wide = fit_to(drawn, noise=noise, tau=3 * free.tau)
+    assert wide.tau == pytest.approx(3 * free.tau)
+    assert np.median(wide.a_sd / free.a_sd) > 1.5
+
+
+def test_two_counts_a_post_do_not_tell_the_noise(caplog):
+    drawn = draw(posts=500, hashtags=5, covariates=1, tau=0.1, relative=True)
+    ends = drawn.impressions[:, [0, -1]]
+    fit_growth(ends, DAYS[[0, -1]], drawn.hashtag, drawn.covariates, noise="relative", iterations=5)
+    assert "No post lists three days" in caplog.text
+    caplog.clear()
+    known = fit_growth(ends, DAYS[[0, -1]], drawn.hashtag, drawn.covariates, noise="relative", tau=0.1, tolerance=0.01)
+    assert "No post lists three days" not in caplog.text
+    for share in covered(known, drawn):
+        assert share == pytest.approx(0.95, abs=0.03)
+
+
+def test_a_narrow_bent_ridge_leaves_numbers():
+    """Two late counts that hardly grow, known well: quadrature around the last guess then misses all of the mass."""
+    rng = np.random.default_rng(0)
+    posts, days = 400, np.array([30.0, 40.0])
+    start, growth = np.exp(rng.normal(0, 0.5, posts)), np.where(rng.random(posts) < 0.2, 0, rng.gamma(0.5, 0.15, posts))
+    y = 1e6 * np.column_stack([start, start * (1 + growth)])
+    fit = fit_growth(
+        y, days, np.arange(posts) % 40, rng.normal(size=(posts, 1)),
+        noise="relative", initial="log", tau=0.01, iterations=60,
+    )  # fmt: skip
+    for values in (fit.a, fit.b, fit.a_sd, fit.b_sd):
+        assert np.isfinite(values).all()
+
+
 def test_too_few_iterations_are_confessed(caplog):
     fit = fit_to(draw(posts=300, hashtags=5), iterations=4)
     assert not fit.converged
@@ -180,7 +219,7 @@ def test_enormous_posts_and_counts_without_noise():
     drawn = draw(posts=300, hashtags=5)
     size = np.exp(np.random.default_rng(0).normal(0, 4, 300))[:, None]
     huge = np.exp(drawn.a)[:, None] * np.log(DAYS) + np.exp(drawn.b)[:, None]
-    for noise in ("absolute", "relative"):
+    for noise in ("absolute", "relative", "cumulative"):
         fit = fit_growth(huge * size, DAYS, drawn.hashtag, drawn.covariates, noise=noise, iterations=50)
         assert np.isfinite(fit.a).all()
         assert np.isfinite(fit.ab_correlation).all()

@@ -49,16 +49,17 @@ def test_data_errors(wrong, says):
         fit_growth(**{**GOOD, **wrong})
 
 
-def test_relative_noise_needs_impressions():
+@pytest.mark.parametrize("noise", ["relative", "cumulative"])
+def test_noise_in_proportion_needs_impressions(noise):
     with pytest.raises(DataError, match=r"1 post\(s\) were never shown \(row 2 first\)"):
-        fit_growth(**{**GOOD, **changed("impressions", 2, 0)}, noise="relative")
+        fit_growth(**{**GOOD, **changed("impressions", 2, 0)}, noise=noise)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"noise": "both"}, {"initial": "sqrt"}, {"iterations": 0}, {"tolerance": 0.0}, {"mean_sd": -1.0},
-        {"noise_prior": (0.0, 1.0)},
+        {"noise_prior": (0.0, 1.0)}, {"tau": 0.0},
     ],
 )  # fmt: skip
 def test_config_errors(wrong):

@@ -11,7 +11,7 @@ from micromega.models.growth import fit_growth
 POSTS, HASHTAGS, P = 400, 10, 3
 
 
-def sample(drawn, fit, *, warmup, samples):
+def sample(drawn, fit, *, warmup, samples, cumulative=False):
     """a, b, tau and the common coefficients, drawn from the posterior of eq. 17–23 under the fit's priors.
 
     Counts are in units of the fit's, regressors standardised: eq. 22 and 23 hold there.
@@ -45,13 +45,20 @@ def sample(drawn, fit, *, warmup, samples):
             expected = (x[:, :columns] * (mean + spread * normal)[drawn.hashtag]).sum(1)
             theta.append(numpyro.sample(name, dist.Normal(expected, within[drawn.hashtag]).to_event(1)))
         a, b = theta
-        curve = jnp.exp(a)[:, None] * log_t + jnp.exp(b)[:, None]
-        numpyro.sample("y", dist.Normal(curve, tau).to_event(2), obs=y)
+        if cumulative:
+            step = jnp.diff(log_t)
+            rate = ((y[:, -1] - y[:, 0]) / log_t[-1])[:, None]  # plugged in as known
+            numpyro.sample("first", dist.LogNormal(b, tau).to_event(1), obs=y[:, 0])
+            gains = dist.Normal(jnp.exp(a)[:, None] * step, tau * rate * step)
+            numpyro.sample("gains", gains.to_event(2), obs=jnp.diff(y, axis=1))
+        else:
+            curve = jnp.exp(a)[:, None] * log_t + jnp.exp(b)[:, None]
+            numpyro.sample("y", dist.Normal(curve, tau).to_event(2), obs=y)
 
     start = {
         "a": jnp.asarray(fit.regressions.a), "b": jnp.asarray(fit.regressions.b),
         "mu_a": jnp.asarray(fit.regressions.mean[:size]), "mu_b": jnp.asarray(fit.regressions.mean[size:]),
-        "noise": (fit.tau / unit) ** -2.0,
+        "noise": (fit.tau / (1 if cumulative else unit)) ** -2.0,
         "within_a": jnp.asarray(fit.sigma_alpha_i**-2.0), "within_b": jnp.asarray(fit.sigma_beta_i**-2.0),
         "between_a": jnp.asarray([fit.sigma_alpha0**-2.0, fit.sigma_alpha**-2.0]),
         "between_b": jnp.asarray([fit.sigma_beta0**-2.0, fit.sigma_beta**-2.0]),
@@ -68,14 +75,19 @@ def sample(drawn, fit, *, warmup, samples):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_nuts_agrees():
-    drawn = draw(posts=POSTS, hashtags=HASHTAGS, covariates=P, tau=1500.0)
-    fit = fit_growth(drawn.impressions, DAYS, drawn.hashtag, drawn.covariates)
+@pytest.mark.parametrize("cumulative", [False, True])
+def test_nuts_agrees(cumulative):
+    drawn = draw(
+        posts=POSTS, hashtags=HASHTAGS, covariates=P, tau=0.15 if cumulative else 1500.0, cumulative=cumulative
+    )
+    fit = fit_growth(
+        drawn.impressions, DAYS, drawn.hashtag, drawn.covariates, noise="cumulative" if cumulative else "absolute"
+    )
     began = time.process_time()
-    chain, unit, effective = sample(drawn, fit, warmup=400, samples=400)
+    chain, unit, effective = sample(drawn, fit, warmup=400, samples=400, cumulative=cumulative)
     print(f"\nNUTS: {time.process_time() - began:.0f} CPU-s, smallest effective sample {effective:.0f}")
-    tau = chain["noise"] ** -0.5 * unit
-    print(f"tau: fit {fit.tau:.1f}, NUTS {tau.mean():.1f} ± {tau.std():.1f}, true {drawn.tau}")
+    tau = chain["noise"] ** -0.5 * (1 if cumulative else unit)
+    print(f"tau: fit {fit.tau:.4g}, NUTS {tau.mean():.4g} ± {tau.std():.2g}, true {drawn.tau}")
     for name in ("a", "b"):
         mean, sd = chain[name].mean(0), chain[name].std(0)
         ours, ours_sd = getattr(fit.regressions, name), getattr(fit, f"{name}_sd")

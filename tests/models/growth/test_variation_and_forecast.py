@@ -6,7 +6,7 @@ from growth_draws import DAYS, draw
 
 from micromega.errors import ConfigError, DataError
 from micromega.models.growth import fit_growth
-from micromega.models.growth.forecast import forecast
+from micromega.models.growth.forecast import predict
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,9 @@ def test_forecast_against_draws():
     a, b, sa, sb, rho, noise = 6.0, 7.0, 0.4, 0.2, -0.6, 150.0
     theta = rng.multivariate_normal([a, b], [[sa**2, rho * sa * sb], [rho * sa * sb, sb**2]], 400_000)
     counts = np.exp(theta[:, [0]]) * np.log([1, 8]) + np.exp(theta[:, [1]]) + noise * rng.standard_normal((400_000, 2))
-    found = forecast(
+    found = predict(
         mean=(np.array([a]), np.array([b])), sd=(np.array([sa]), np.array([sb])), correlation=np.array([rho]),
-        noise_sd=np.array([noise]), days=[1, 8], level=0.9,
+        noise_sd=np.array([noise]), last=None, tau=noise, days=[1, 8], level=0.9,
     )  # fmt: skip
     assert found.mean[0] == pytest.approx(counts.mean(0), rel=0.002)
     inside = ((counts > found.lower[0]) & (counts < found.upper[0])).mean(0)

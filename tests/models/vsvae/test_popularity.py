@@ -1,10 +1,18 @@
 """Sign classifiers and value predictors find a planted signal, and nothing where there is none."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from micromega.models.vsvae.popularity import predict_popularity
+from micromega.market import simulate
+from micromega.models.growth import fit_growth
+from micromega.models.vsvae.config import VSVAEEvaluationConfig
+from micromega.models.vsvae.evaluate import _popularity
+from micromega.models.vsvae.popularity import of_unseen, predict_popularity
 
 POSTS = 3_000
 TRAIN, VALIDATION, TEST = np.arange(2_000), np.arange(2_000, 2_500), np.arange(2_500, POSTS)
@@ -115,3 +123,66 @@ def test_the_seed_decides_and_the_global_state_is_left_alone():
     one = foretell({"r": r}, {"growth rate": residual}, epochs=2)
     assert torch.equal(before, torch.get_rng_state())
     assert one == foretell({"r": r}, {"growth rate": residual}, epochs=2)
+
+
+def test_posts_of_creators_who_have_training_posts_can_be_left_out():
+    creators = pa.chunked_array([["a", "b", "c", "a"], ["d", "c", "e", "b"]])
+    splits = {"train": np.array([0, 1]), "validation": np.array([2, 3, 4]), "test": np.array([5, 6, 7])}
+    left = of_unseen(splits, creators)
+    assert {name: rows.tolist() for name, rows in left.items()} == {
+        "train": [0, 1], "validation": [2, 4], "test": [5, 6]
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """Simulated posts of which every other is listed on its first day alone, with what the evaluation reads of them."""
+    folder = tmp_path_factory.mktemp("popularity") / "market"
+    market = simulate(seed=0, brands=4, creators=200, posts=3, audience="tiktok", products=0, follows=0, folder=folder)
+    views = market.table("views")
+    row, day = np.arange(len(views)) // 14, views["day"].to_numpy()
+    kept = views.filter(pa.array((row % 2 == 0) | (day == 1)))
+    posts = market.table("posts")
+    rows = np.random.default_rng(0).permutation(len(posts))
+    splits = {"train": np.sort(rows[:400]), "validation": np.sort(rows[400:500]), "test": np.sort(rows[500:])}
+    return SimpleNamespace(
+        market=replace(market, tables={**market.tables, "views": kept}), splits=splits,
+        post_ids=posts["post_id"].combine_chunks(),
+    )  # fmt: skip
+
+
+def judged(data, **options):
+    config = VSVAEEvaluationConfig(popularity_epochs=1, growth_initial="log", **options)
+    r, absent = np.random.default_rng(1).normal(size=(len(data.post_ids), 4)).astype(np.float32), []
+    found = _popularity(config, data, r, r[:, :2], 0, torch.device("cpu"), absent)
+    return found, absent
+
+
+def test_growth_is_foretold_of_posts_that_were_listed_twice_and_starts_of_all(grown):
+    found, absent = judged(grown)
+    assert absent == []
+    posts = {row.target: row.posts for row in found.rows}
+    assert posts["starting impressions"] == len(grown.splits["test"])
+    assert posts["growth rate"] == (grown.splits["test"] % 2 == 0).sum()
+
+
+def test_the_options_of_the_growth_model_are_handed_on(grown, monkeypatch):
+    asked = []
+
+    def listen(*arrays, **options):
+        asked.append((arrays, options))
+        return fit_growth(*arrays, **options)
+
+    monkeypatch.setattr("micromega.models.vsvae.evaluate.fit_growth", listen)
+    judged(grown, growth_group="author", growth_clock="first_listed", growth_noise="relative", growth_tau=0.3)
+    (arrays, options) = asked[0]
+    assert options == {"noise": "relative", "tau": 0.3, "initial": "log", "tolerance": 0.01}
+    assert set(arrays[2]) == set(grown.market.table("posts")["account_id"].to_pylist())
+
+
+def test_posts_of_creators_who_were_not_seen(grown):
+    creators = np.array(grown.market.table("posts")["account_id"].to_pylist())
+    new = ~np.isin(creators[grown.splits["test"]], creators[grown.splits["train"]])
+    found, _ = judged(grown, popularity_creators="unseen")
+    assert {row.posts for row in found.rows if row.target == "starting impressions"} == {int(new.sum())}
+    assert 0 < new.sum() < len(new)

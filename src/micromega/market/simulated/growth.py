@@ -1,9 +1,11 @@
 """How impressions come in day by day: y = A log t + B (Tian et al. 2022, Web Appendix G, eq. 17–21).
 
-The last day's count is the post's impressions R, so that A log D + B = R. What is drawn is the share s = B / R of the
-first day: logit s = hashtag + covariates − appeal + noise. Hence b = log B = log R + log s and a = log A = log R +
+Counts accumulate: the first day brings B n_1 and day t brings A (log t − log(t − 1)) n_t, with n_t independent and
+log-normal of mean 1. So A log t + B is what is expected, and counts never fall; one spread in raw impressions around
+the curve (eq. 19) does neither. The last day's count is the post's impressions R, drawn before. What is drawn here is
+the first day's share s = B / T of what is expected in the end, T = A log D + B: logit s = hashtag + covariates − appeal
++ noise. The days' chances then say which T leads to R. Hence b = log B = log T + log s and a = log A = log T +
 log(1 − s) − log log D are, as in eq. 20 and 21, hashtag effects plus covariates plus what content and chance add.
-Noise is relative to a day's gain, so counts never fall; one spread in raw impressions (eq. 19) cannot do that.
 
 Shapes: N posts, D days.
 """
@@ -25,7 +27,7 @@ APPEAL = -0.2
 """Appealing posts are found late: hidden gems grow faster than they start."""
 POST_SD = 0.5
 DAY_SD = 0.15
-"""Spread of a day's gain around its expectation, log."""
+"""Spread of log n: of a day's gain around its expectation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +82,14 @@ def draw_growth(
     """
     posts = len(impressions)
     share_N = 1 / (1 + np.exp(-(start + POST_SD * rng.normal(size=posts))))
-    gain_ND = np.diff(np.log(np.arange(1, days + 1)), prepend=0.0) * np.exp(DAY_SD * rng.normal(size=(posts, days)))
-    first_N = share_N * np.exp(DAY_SD * rng.normal(size=posts))
-    first_N /= first_N + (1 - share_N)
-    risen_ND = np.cumsum(gain_ND, axis=1)
-    part_ND = first_N[:, None] + (1 - first_N[:, None]) * risen_ND / risen_ND[:, -1:]
-    counts_ND = (impressions[:, None] * part_ND).astype(np.int64)
+    chance_ND = np.exp(DAY_SD * rng.normal(size=(posts, days)) - DAY_SD**2 / 2)
+    expected_D = np.diff(np.log(np.arange(1, days + 1)), prepend=0.0) / np.log(days)
+    part_ND = (1 - share_N[:, None]) * expected_D * chance_ND
+    part_ND[:, 0] = share_N * chance_ND[:, 0]
+    risen_ND = np.cumsum(part_ND, axis=1)
+    counts_ND = (impressions[:, None] * (risen_ND / risen_ND[:, -1:])).astype(np.int64)
     counts_ND[:, -1] = impressions
-    log_total_N = np.log(impressions)
+    log_total_N = np.log(impressions) - np.log(risen_ND[:, -1])
     return Growth(
         impressions=np.minimum(counts_ND, impressions[:, None]),
         log_rate=log_total_N + np.log1p(-share_N) - np.log(np.log(days)),

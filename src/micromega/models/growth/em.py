@@ -59,7 +59,7 @@ def estimate(posts: Posts, priors: Priors, *, iterations: int, tolerance: float)
     Returns:
         The estimate, converged or not.
     """
-    parameters = _start(posts)
+    parameters = _start(posts, priors)
     a, b = posts.start_a, posts.start_b
     coefficients = torch.zeros((len(parameters.post_variance), len(parameters.mean))).to(a)
     trace: list[float] = []
@@ -94,16 +94,16 @@ def _near(new: Tensor, old: Tensor) -> Tensor:
     return old + (new - old).clamp(-1, 1)
 
 
-def _start(posts: Posts) -> Parameters:
-    """Common means 0, unit variances, noise of the least-squares fits."""
+def _start(posts: Posts, priors: Priors) -> Parameters:
+    """Common means 0, unit variances, noise of the least-squares fits unless it is known."""
     x = posts.regressors
     size = x.shape[2]
-    squared = posts.squared_error(posts.start_a.exp(), posts.start_b.exp()).sum()
+    squared = posts.squared_error(posts.start_a, posts.start_b).sum()
     return Parameters(
         mean=torch.zeros(2 * size - 1).to(x),
         hashtag_variance=torch.full((4,), 0.1).to(x),
         post_variance=torch.ones((len(posts.layout.posts), 2)).to(x),
-        noise=(squared / posts.observations).clamp_min(1e-10),
+        noise=_noise(priors, (squared / posts.observations).clamp_min(1e-10)),
     )
 
 
@@ -117,8 +117,7 @@ def _maximise(
     ea, eb = of_residual(prior, sites, unknown)
     squared = torch.stack([(state.a - prior.a) ** 2 + ea, (state.b - prior.b) ** 2 + eb], dim=2)
     of_hashtag = layout.by_hashtag((squared * layout.real[..., None]).sum(dim=1))
-    A, B = state.a.exp(), state.b.exp()
-    error = sites.error + posts.quadratic(A**2 * added.aa, A * B * added.ab, B**2 * added.bb)
+    error = sites.error + posts.spread_error(state.a, state.b, added.aa, added.ab, added.bb)
     size = posts.regressors.shape[2]
     between = (state.coefficients - parameters.mean) ** 2 + state.covariance.diagonal(dim1=1, dim2=2)
     total, hashtags = between.sum(dim=0), len(layout.posts)
@@ -129,8 +128,13 @@ def _maximise(
         parameters,
         post_variance=_variance(of_hashtag, layout.posts[:, None], _post_prior(priors, pooled)),
         hashtag_variance=_variance(sums, counts, priors.hashtag),
-        noise=_variance(error.sum(), posts.observations, priors.noise),
+        noise=_noise(priors, _variance(error.sum(), posts.observations, priors.noise)),
     )
+
+
+def _noise(priors: Priors, estimated: Tensor) -> Tensor:
+    """τ², () tensor: as known, or as estimated."""
+    return estimated if priors.tau is None else torch.full_like(estimated, priors.tau**2)
 
 
 def _post_prior(priors: Priors, pooled: Tensor) -> tuple[float, Tensor | float]:

@@ -25,6 +25,7 @@ class Priors:
     Attributes:
         mean_sd: normal, of each common mean.
         noise: of τ.
+        tau: known instead of having a prior; None: it is estimated.
         post: of σ_α,i and σ_β,i; rate None: shape × the variance within all hashtags.
         hashtag: of σ_α,0, σ_β,0, σ_α and σ_β.
     """
@@ -33,6 +34,7 @@ class Priors:
     noise: tuple[float, float]
     post: tuple[float, float | None]
     hashtag: tuple[float, float]
+    tau: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

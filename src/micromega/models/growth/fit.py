@@ -9,6 +9,7 @@ for post j under hashtag i on day t. Estimated by empirical Bayes: see `em`. N p
 
 import logging
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from micromega.errors import ConfigError
 from micromega.models.growth.em import estimate
 from micromega.models.growth.estimate import Priors
-from micromega.models.growth.forecast import Forecast, forecast
+from micromega.models.growth.forecast import Forecast, Last, predict
 from micromega.models.growth.inputs import check_inputs
 from micromega.models.growth.posts import Initial, Noise, prepare
+from micromega.models.growth.sums import listed
 from micromega.models.growth.variation import BayesianR2, Regressions, bayesian_r2
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,11 @@ class GrowthFit:
         alpha, beta: (H, P + 2) and (H, P + 1) coefficients of each hashtag, posterior means.
         sigma_alpha_i, sigma_beta_i: (H,) spread of a and b within each hashtag.
         sigma_alpha0, sigma_alpha, sigma_beta0, sigma_beta: spread of the coefficients between hashtags.
-        tau: of the noise, in impressions; if relative, as a share of a post's mean impressions.
-        noise_sd: (N,) spread of a day's count around the curve, in impressions.
+        tau: of the noise, in impressions; if relative, as a share of a post's mean impressions; if cumulative, of what
+            is expected of a day.
+        noise_sd: (N,) spread of a day's count around the curve, in impressions; if cumulative, of the first day's
+            count, to which later days add (`forecast.predict`).
+        last: where counts go on from if they are cumulative; else None.
         hashtags: (H,) ids, sorted.
         hashtag: (N,) index into them.
         first_days_filled: posts whose first day is not listed: least squares stands in for y_ij1 in eq. 20.
@@ -75,6 +80,7 @@ class GrowthFit:
     sigma_beta: float
     tau: float
     noise_sd: Reals
+    last: Last | None
     hashtags: NDArray[np.generic]
     hashtag: NDArray[np.int64]
     first_days_filled: int
@@ -120,23 +126,26 @@ class GrowthFit:
     def predict(
         self, days: ArrayLike, *, posts: ArrayLike | None = None, level: float = 0.95, noise: bool = True
     ) -> Forecast:
-        """Impressions on any days; see `forecast.forecast`.
+        """Impressions on any days; see `forecast.predict`.
 
         Args:
-            days: (T,) at least 1.
+            days: (T,) at least 1. If noise is cumulative, counts are predicted for days after a post's last listed day
+                alone, on from its last count.
             posts: rows to predict, all by default.
             level: of the intervals, in (0, 1).
-            noise: intervals are for counts; else for the curve A log t + B.
+            noise: predict counts; else the curve A log t + B.
 
         Returns:
             Mean and interval, in impressions.
         """
         rows = np.arange(len(self.a)) if posts is None else np.asarray(posts)
-        return forecast(
+        return predict(
             mean=(self.a[rows], self.b[rows]),
             sd=(self.a_sd[rows], self.b_sd[rows]),
             correlation=self.ab_correlation[rows],
             noise_sd=self.noise_sd[rows] * noise,
+            last=self.last.of(rows) if self.last is not None and noise else None,
+            tau=self.tau,
             days=days,
             level=level,
         )
@@ -149,6 +158,7 @@ def fit_growth(
     covariates: ArrayLike,
     *,
     noise: Noise = "absolute",
+    tau: float | None = None,
     initial: Initial = "linear",
     iterations: int = 500,
     tolerance: float = 1e-3,
@@ -170,7 +180,11 @@ def fit_growth(
         covariates: (N, P) non-content covariates, none of them constant.
         noise: "absolute" is eq. 19, one τ in impressions, in which the largest posts own the likelihood; "relative": a
             post's noise is τ times its mean listed impressions. That mean is taken as known, as if it were a covariate,
-            which keeps the likelihood Gaussian.
+            which keeps the likelihood Gaussian. "cumulative": counts accumulate, so the first listed count and the
+            gains after it have independent noise, τ times what is expected of each day; expectations are plugged in
+            from the data (`sums.of_gains`).
+        tau: known spread of the noise, in what `noise` says; None: estimated, for which some posts have to list three
+            days or more, since a curve goes through any two counts.
         initial: how y_ij1 enters eq. 20: "linear" as written, or its "log" (0 counts as half of the smallest count).
         iterations: of EM, at most.
         tolerance: largest change of any log variance, or of a common coefficient per standard deviation, at the end.
@@ -198,10 +212,18 @@ def fit_growth(
         >>> fit.converged, round(float(fit.mu_beta[1]), 2), round(fit.tau)
         (True, 0.5, 10)
     """
-    _check_options(noise, initial, iterations, tolerance, mean_sd, (noise_prior, post_prior, hashtag_prior))
+    _check_options(noise, initial, iterations, tolerance, mean_sd, (noise_prior, post_prior, hashtag_prior), tau)
     observed = check_inputs(impressions, days, hashtag, covariates)
+    if tau is None and (~np.isnan(observed.impressions)).sum(axis=1).max() < 3:
+        log.warning("No post lists three days: a curve fits any two counts, so tau and all intervals rest on priors.")
     posts, units, regressors_NK = prepare(observed, noise=noise, initial=initial, device=torch.device(device))
-    priors = Priors(mean_sd=mean_sd, noise=noise_prior, post=post_prior, hashtag=hashtag_prior)
+    priors = Priors(
+        mean_sd=mean_sd,
+        noise=noise_prior,
+        post=post_prior,
+        hashtag=hashtag_prior,
+        tau=tau / units.unit if tau is not None and noise == "absolute" else tau,
+    )
     found = estimate(posts, priors, iterations=iterations, tolerance=tolerance)
     if not found.converged:
         log.warning("The growth model did not converge in %d iterations: give it more.", iterations)
@@ -212,7 +234,7 @@ def fit_growth(
     mean_K, coefficients_HK = parameters.mean.cpu().numpy(), state.coefficients.cpu().numpy()
     mean_covariance_KK = state.mean_covariance.cpu().numpy()
     a_sd, b_sd = np.sqrt(collect(spread.aa)), np.sqrt(collect(spread.bb))
-    tau = float(parameters.noise.sqrt())
+    spread_of_noise = float(parameters.noise.sqrt())
     regressions = Regressions(
         regressors=regressors_NK,
         a=collect(state.a),
@@ -240,8 +262,9 @@ def fit_growth(
         sigma_alpha=between[1],
         sigma_beta0=between[2],
         sigma_beta=between[3],
-        tau=tau * units.unit if noise == "absolute" else tau,
-        noise_sd=tau * units.scale,
+        tau=spread_of_noise * units.unit if noise == "absolute" else spread_of_noise,
+        noise_sd=spread_of_noise * (np.exp(regressions.b) * units.unit if noise == "cumulative" else units.scale),
+        last=_last(observed.impressions, observed.days) if noise == "cumulative" else None,
         hashtags=observed.hashtags,
         hashtag=observed.hashtag,
         first_days_filled=units.first_filled,
@@ -252,6 +275,11 @@ def fit_growth(
     )
 
 
+def _last(impressions: Reals, days: Reals) -> Last:
+    ends = listed(impressions, days)
+    return Last(day=ends.last_day, count=ends.last)
+
+
 def _check_options(
     noise: str,
     initial: str,
@@ -259,10 +287,11 @@ def _check_options(
     tolerance: float,
     mean_sd: float,
     gammas: tuple[tuple[float, float | None], ...],
+    tau: float | None,
 ) -> None:
     for name, value, choices in (
-        ("noise", noise, ("absolute", "relative")),
-        ("initial", initial, ("linear", "log")),
+        ("noise", noise, get_args(Noise)),
+        ("initial", initial, get_args(Initial)),
     ):
         if value not in choices:
             raise ConfigError(f'{name}="{value}" is none of: {", ".join(choices)}.')
@@ -270,5 +299,7 @@ def _check_options(
         raise ConfigError(
             f"iterations={iterations}, tolerance={tolerance}, mean_sd={mean_sd}: all have to be positive."
         )
+    if tau is not None and not tau > 0:
+        raise ConfigError(f"tau={tau} has to be positive, or None to estimate it.")
     if any(not (shape > 0 and (rate is None or rate > 0)) for shape, rate in gammas):
         raise ConfigError(f"Gamma priors have to have positive shape and rate: {gammas}.")

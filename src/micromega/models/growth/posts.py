@@ -1,13 +1,13 @@
 """What the likelihood needs of each post: six numbers that sum its days up, and its regressors.
 
-With weights w = 1 / scale², the squared error of a post is w Σ_t (y − A log t − B)². That is a quadratic in A and B:
-its least value and where it lies, by least squares, and three sums over the days that are listed. So a post costs the
-same whatever the number of days.
+With weights w = 1 / scale², the squared error of a post is w Σ_t (y − A log t − B)², or the like for gains (`sums`).
+That is a quadratic in A and B: its least value and where it lies, by least squares, and three sums over the days that
+are listed. So a post costs the same whatever the number of days.
 
 N posts, D days, P covariates, K = P + 2 regressors; (R, C) is the layout of posts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,10 +18,12 @@ from torch import Tensor
 from micromega.errors import DataError
 from micromega.models.growth.inputs import Observed
 from micromega.models.growth.layout import Layout
+from micromega.models.growth.sums import of_gains, of_levels
 
-Noise = Literal["absolute", "relative"]
+Noise = Literal["absolute", "relative", "cumulative"]
 Initial = Literal["linear", "log"]
 
+_SUMS = ("days", "log_t", "log_t2", "A", "B", "least", "log_first", "on_first")
 _SMALLEST = 1e-3
 """Start of A and B as a share of a post's mean count, where least squares says less or nothing."""
 
@@ -36,6 +38,7 @@ class Posts:
         log_t, log_t2: (R, C) w Σ log t and w Σ (log t)².
         A, B: (R, C) least squares, of any sign.
         least: (R, C) w Σ of their squared errors.
+        log_first, on_first: (R, C) log of the first day's count, and weight on its distance from b; mostly 0 (`sums`).
         regressors: (R, C, K) 1, standardised covariates, standardised first day's count.
         start_a, start_b: (R, C) logs of least-squares A and B.
         observations: counts listed, of all posts.
@@ -49,20 +52,29 @@ class Posts:
     A: Tensor
     B: Tensor
     least: Tensor
+    log_first: Tensor
+    on_first: Tensor
     regressors: Tensor
     start_a: Tensor
     start_b: Tensor
     observations: int
     log_weights: float
 
-    def squared_error(self, A: Tensor, B: Tensor) -> Tensor:
-        """(R, C) w Σ (y − A log t − B)²."""
-        off_A, off_B = A - self.A, B - self.B
-        return self.least + self.quadratic(off_A**2, off_A * off_B, off_B**2)
+    def squared_error(self, a: Tensor, b: Tensor) -> Tensor:
+        """(R, C) w Σ (y − A log t − B)², that of the first day included; a and b may have axes in front."""
+        off_A, off_B = a.exp() - self.A, b.exp() - self.B
+        quadratic = off_A**2 * self.log_t2 + 2 * off_A * off_B * self.log_t + off_B**2 * self.days
+        return self.least + quadratic + self.on_first * (b - self.log_first) ** 2
 
-    def quadratic(self, AA: Tensor, AB: Tensor, BB: Tensor) -> Tensor:
-        """(R, C) w Σ (A log t + B)², from the products of A and B."""
-        return AA * self.log_t2 + 2 * AB * self.log_t + BB * self.days
+    def spread_error(self, a: Tensor, b: Tensor, aa: Tensor, ab: Tensor, bb: Tensor) -> Tensor:
+        """(R, C) what a small covariance of a and b adds to the expected squared error."""
+        A, B = a.exp(), b.exp()
+        quadratic = A**2 * aa * self.log_t2 + 2 * A * B * ab * self.log_t + B**2 * bb * self.days
+        return quadratic + self.on_first * bb
+
+    def rows(self, at: slice) -> "Posts":
+        """With the sums of some rows alone; what else there is stays whole."""
+        return replace(self, **{name: getattr(self, name)[at] for name in _SUMS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +121,7 @@ def prepare(
 
     Args:
         observed: checked input.
-        noise: "absolute": w is the same for all; "relative": scale is the post's mean count.
+        noise: "absolute": w is the same for all; "relative": scale is the post's mean count; "cumulative": gains.
         initial: how the first day's count enters.
         device: where to compute.
 
@@ -117,58 +129,43 @@ def prepare(
         What the estimation reads, the units, and (N, K) regressors as the estimation sees them.
 
     Raises:
-        DataError: noise is relative and a post was never shown.
+        DataError: noise is not absolute and a post was never shown.
     """
-    y_ND, listed_ND = observed.impressions, ~np.isnan(observed.impressions)
-    log_t_D = np.log(observed.days)
-    count_N = listed_ND.sum(axis=1)
+    y_ND = observed.impressions
+    count_N = (~np.isnan(y_ND)).sum(axis=1)
     mean_N = np.nansum(y_ND, axis=1) / count_N
     if not mean_N.any():
         raise DataError("impressions are all 0.")
     unit = float(np.median(mean_N[mean_N > 0]))
-    if noise == "relative" and not mean_N.all():
+    if noise != "absolute" and not mean_N.all():
         first = np.flatnonzero(mean_N == 0)
         raise DataError(
-            f"impressions: {len(first)} post(s) were never shown (row {first[0]} first), and noise='relative' is a "
+            f"impressions: {len(first)} post(s) were never shown (row {first[0]} first), and noise='{noise}' is a "
             "share of a post's impressions. Drop those posts, or use noise='absolute'."
         )
     level_N = mean_N / unit
     weight_N = 1 / level_N**2 if noise == "relative" else np.ones(len(y_ND))
-    A_N, B_N, least_N = _least_squares(np.where(listed_ND, y_ND, 0.0) / unit, listed_ND, log_t_D)
-    sums = {"days": count_N, "log_t": listed_ND @ log_t_D, "log_t2": listed_ND @ log_t_D**2, "least": least_N}
+    if noise == "cumulative":
+        sums = of_gains(y_ND / unit, observed.days)
+    else:
+        sums = of_levels(y_ND / unit, np.log(observed.days), weight_N)
     floor_N = _SMALLEST * np.where(level_N > 0, level_N, _SMALLEST)
-    start_A_N = np.where(A_N == 0, level_N / 2, np.maximum(A_N, floor_N))  # 0: one day only
-    start_B_N = np.maximum(B_N, floor_N)
+    start_A_N = np.where(count_N == 1, level_N / 2, np.maximum(sums.A, floor_N))
+    start_B_N = np.maximum(sums.B, floor_N)
     first_N, filled = _first_day(observed, start_B_N * unit)
     regressors_NK, mean, deviation = _standardised(observed.covariates, first_N, initial)
     layout = Layout.of(observed.hashtag, device)
     posts = Posts(
         layout=layout,
-        **{name: layout.spread(values * weight_N) for name, values in sums.items()},
-        A=layout.spread(A_N),
-        B=layout.spread(B_N),
+        **{name: layout.spread(getattr(sums, name)) for name in _SUMS},
         regressors=layout.spread(regressors_NK),
         start_a=layout.spread(np.log(start_A_N)),
         start_b=layout.spread(np.log(start_B_N)),
         observations=int(count_N.sum()),
-        log_weights=float(count_N @ np.log(weight_N)) / 2,
+        log_weights=sums.log_weights,
     )
     scale_N = unit / np.sqrt(weight_N)
     return posts, Units(unit=unit, scale=scale_N, mean=mean, deviation=deviation, first_filled=filled), regressors_NK
-
-
-def _least_squares(
-    z_ND: NDArray[np.float64], listed_ND: NDArray[np.bool_], log_t_D: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(N,) A, B and squared error by least squares; of a post with one day A = 0, one of its many solutions."""
-    count_N = listed_ND.sum(axis=1)
-    middle_N, mean_N = (listed_ND @ log_t_D) / count_N, z_ND.sum(axis=1) / count_N
-    away_ND = (log_t_D - middle_N[:, None]) * listed_ND
-    spread_N = (away_ND**2).sum(axis=1)
-    A_N = np.divide((away_ND * z_ND).sum(axis=1), spread_N, out=np.zeros_like(mean_N), where=count_N > 1)
-    B_N = mean_N - A_N * middle_N
-    left_ND = (z_ND - A_N[:, None] * log_t_D - B_N[:, None]) * listed_ND
-    return A_N, B_N, (left_ND**2).sum(axis=1)
 
 
 def _first_day(observed: Observed, start_N: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:

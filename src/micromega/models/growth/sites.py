@@ -24,6 +24,8 @@ _BLOCK = 1 << 13
 """Posts whose nodes are evaluated at a time."""
 _SHARP = 1e-6
 """Variance of a and b below which the mode is exact, and moments drown in rounding."""
+_COLLAPSED = 1e-6
+"""Determinant of the covariance by moments, as a share of the one that put the nodes, below which nodes missed it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,8 @@ def _around(posts: Posts, noise: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, 
     to_a = A * (off_A * posts.log_t2 + off_B * posts.log_t) / noise
     to_b = B * (off_A * posts.log_t + off_B * posts.days) / noise
     aa = A**2 * posts.log_t2 / noise + (-to_a).clamp_min(0)
-    bb = B**2 * posts.days / noise + (-to_b).clamp_min(0)
+    bb = (B**2 * posts.days + posts.on_first) / noise + (-to_b).clamp_min(0)
+    to_b = to_b + posts.on_first * (posts.log_first - b) / noise
     return to_a, to_b, aa, A * B * posts.log_t / noise, bb
 
 
@@ -122,15 +125,14 @@ def at_mode(posts: Posts, noise: Tensor, prior: Prior, a: Tensor, b: Tensor) -> 
     to_a, to_b, aa, ab, bb = _around(posts, noise, a, b)
     qa, qb = aa + prior.to_a, bb + prior.to_b
     va, vab, vb = inverse(qa, ab, qb)
-    A, B = a.exp(), b.exp()
-    error = posts.squared_error(A, B)
+    error = posts.squared_error(a, b)
     occam = ((qa * qb - ab**2) / (prior.to_a * prior.to_b)).log()
     apart = prior.to_a * (a - prior.a) ** 2 + prior.to_b * (b - prior.b) ** 2
     return Sites(
         aa=aa, ab=ab, bb=bb,
         on_a=aa * a + ab * b + to_a,
         on_b=ab * a + bb * b + to_b,
-        error=error + posts.quadratic(A**2 * va, A * B * vab, B**2 * vb),
+        error=error + posts.spread_error(a, b, va, vab, vb),
         log_evidence=-(error / noise + apart + occam) / 2,
     )  # fmt: skip
 
@@ -148,14 +150,15 @@ def by_moments(posts: Posts, noise: Tensor, prior: Prior, a: Tensor, b: Tensor, 
 
     Returns:
         The sites. Where the posterior is wider than the prior, Λ is cut to be positive semidefinite, and η keeps the
-        mean. Posts that know a and b to a thousandth stay at the mode.
+        mean. Posts that know a and b to a thousandth stay at the mode, and so do those whose mass lies on one node,
+        along a ridge that is narrow and bent.
     """
     sharp = at_mode(posts, noise, prior, a, b)
-    va, vab, vb = inverse(sites.aa + prior.to_a, sites.ab, sites.bb + prior.to_b)
+    va0, vab0, vb0 = inverse(sites.aa + prior.to_a, sites.ab, sites.bb + prior.to_b)
     # The nodes' a is a + l11 u, their b is b + l21 u + l22 v.
-    l11 = va.sqrt()
-    l21 = vab / l11
-    l22 = (vb - l21**2).clamp_min(1e-300).sqrt()
+    l11 = va0.sqrt()
+    l21 = vab0 / l11
+    l22 = (vb0 - l21**2).clamp_min(1e-300).sqrt()
     moments = [
         _moments(posts, noise, prior, a, b, (l11, l21, l22), slice(first, first + rows))
         for rows in [max(1, _BLOCK // a.shape[1])]
@@ -172,10 +175,11 @@ def by_moments(posts: Posts, noise: Tensor, prior: Prior, a: Tensor, b: Tensor, 
         error=error,
         log_evidence=log_mass + (l11 * l22).log() + (prior.to_a * prior.to_b).log() / 2,
     )  # fmt: skip
-    is_sharp = va.maximum(vb) < _SHARP
+    collapsed = ~(vaa * vbb - vab**2 > _COLLAPSED * (l11 * l22) ** 2)
+    at_the_mode = (va0.maximum(vb0) < _SHARP) | collapsed
     return Sites(
         **{
-            part.name: torch.where(is_sharp, getattr(sharp, part.name), getattr(matched, part.name))
+            part.name: torch.where(at_the_mode, getattr(sharp, part.name), getattr(matched, part.name))
             for part in fields(Sites)
         }
     )
@@ -193,10 +197,7 @@ def _moments(
     l11, l21, l22 = (side[at] for side in root)
     on_a, on_b = l11 * u, l21 * u + l22 * v
     at_a, at_b = a[at] + on_a, b[at] + on_b
-    off_A, off_B = at_a.exp() - posts.A[at], at_b.exp() - posts.B[at]
-    error = (
-        posts.least[at] + posts.log_t2[at] * off_A**2 + 2 * posts.log_t[at] * off_A * off_B + posts.days[at] * off_B**2
-    )
+    error = posts.rows(at).squared_error(at_a, at_b)
     apart = prior.to_a[at] * (at_a - prior.a[at]) ** 2 + prior.to_b[at] * (at_b - prior.b[at]) ** 2
     log_mass = log_weight - (error / noise + apart) / 2
     total = log_mass.logsumexp(dim=0)

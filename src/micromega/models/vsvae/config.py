@@ -141,6 +141,21 @@ class VSVAEEvaluationConfig:
     popularity: bool = True
     """Predict from r who grows more than expected (Web Appendix G), where the market has views."""
     popularity_epochs: Positive = 30
-    growth_noise: Literal["relative", "absolute"] = "relative"
-    """Of the growth model behind it: a share of a post's impressions, or one spread in impressions for all (the
-    paper), in which the largest posts own the likelihood."""
+    popularity_creators: Literal["all", "unseen"] = "all"
+    """Whose posts it is judged on: "unseen" leaves out test and validation posts of creators who have training posts,
+    so that nothing is foretold by knowing the creator."""
+    growth_noise: Literal["cumulative", "relative", "absolute"] = "cumulative"
+    """Of the growth model behind it: gains are independent, each with a share of what is expected of it; or counts are
+    independent, with a share of a post's impressions, or with one spread in impressions for all (the paper), in which
+    the largest posts own the likelihood."""
+    growth_tau: Annotated[float, Field(gt=0)] | None = None
+    """That share or spread where it is known, as where counts are rounded; null: estimated, which takes posts that are
+    listed on three days or more."""
+    growth_initial: Literal["linear", "log"] = "linear"
+    """How the first day's impressions explain the growth rate: as they are (the paper), or their log."""
+    growth_group: Literal["hashtag", "commonest_hashtag", "author"] = "hashtag"
+    """What has coefficients of its own: the hashtag under which a post is listed (the paper); of a post's own hashtags
+    the one that most posts carry; the creator."""
+    growth_clock: Literal["views", "first_listed"] = "views"
+    """Whether days are those of the table views, or count from the first that is listed of each post, whose age on that
+    day becomes a covariate."""

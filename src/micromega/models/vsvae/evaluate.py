@@ -24,7 +24,7 @@ from micromega.models.vsvae.neighbours import neighbourhood
 from micromega.models.vsvae.network import VSVAE
 from micromega.models.vsvae.origin import check_origin
 from micromega.models.vsvae.pca import fit_pca
-from micromega.models.vsvae.popularity import predict_popularity
+from micromega.models.vsvae.popularity import of_unseen, predict_popularity
 from micromega.models.vsvae.probes import probe, true_latents
 from micromega.models.vsvae.reconstruction import Restore, fit_no_information, judge, reconstructions
 from micromega.models.vsvae.result import (
@@ -45,6 +45,8 @@ FITTED = 20_000
 """Training posts that PCA, the no-information rate and linear probes learn from, at most."""
 SEEDS = 5
 """Networks behind each row of the popularity test."""
+GROWTH_TOLERANCE = 0.01
+"""Largest relative change of variances at which the growth model stops."""
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -200,24 +202,38 @@ def _popularity(
     if not config.popularity:
         return None
     try:
-        inputs = growth_inputs(data.market)
-        fit = fit_growth(inputs.impressions, inputs.days, inputs.hashtag, inputs.covariates, noise=config.growth_noise)
+        inputs = growth_inputs(data.market, group=config.growth_group, clock=config.growth_clock)
+        fit = fit_growth(
+            inputs.impressions,
+            inputs.days,
+            inputs.hashtag,
+            inputs.covariates,
+            noise=config.growth_noise,
+            tau=config.growth_tau,
+            initial=config.growth_initial,
+            tolerance=GROWTH_TOLERANCE,
+        )
     except DataError as error:
         absent.append(f"The popularity test was not made. {error}")
         return None
     rate, start = fit.residuals()
+    # What is listed once says nothing of growth: its rate is what the regression says, and no surprise.
+    rate = np.where(np.isfinite(inputs.impressions).sum(axis=1) > 1, rate, np.nan)
     place = pc.index_in(pa.array(inputs.post_ids, pa.string()), value_set=data.post_ids).to_numpy()
     residuals = {"growth rate": np.full(len(r), np.nan), "starting impressions": np.full(len(r), np.nan)}
     residuals["growth rate"][place], residuals["starting impressions"][place] = rate, start
     explained = fit.bayesian_r2(seed=seed)
+    splits = data.splits
+    if config.popularity_creators == "unseen":
+        splits = of_unseen(splits, data.market.table("posts")["account_id"])
     if not fit.converged:
         absent.append(f"The growth model had not converged after {fit.iterations} iterations.")
     return predict_popularity(
         {"r": r, PCA: components},
         residuals,  # type: ignore[arg-type]  # literal keys
-        train=data.splits["train"],
-        validation=data.splits["validation"],
-        test=data.splits["test"],
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
         bayesian_r2={"rate": explained.a, "start": explained.b},
         epochs=config.popularity_epochs,
         seeds=range(seed, seed + SEEDS),

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -71,6 +73,21 @@ def predict_popularity(
         for name, value_ND in representations.items():
             rows.append(_row(target, name, value_ND, residual_N, parts, epochs, seeds, device or torch.device("cpu")))
     return Popularity(rows=tuple(rows), bayesian_r2=dict(bayesian_r2 or {}))
+
+
+def of_unseen(splits: Mapping[str, Ints], creators: pa.ChunkedArray) -> dict[str, Ints]:
+    """Leave out validation and test posts of creators who have training posts.
+
+    Args:
+        splits: train, validation and test -> rows.
+        creators: (N,) of each post.
+
+    Returns:
+        The same, with fewer rows in validation and test.
+    """
+    known = pc.unique(creators.take(pa.array(splits["train"])))
+    new_N = pc.invert(pc.is_in(creators, value_set=known)).to_numpy(zero_copy_only=False).astype(bool)
+    return {name: rows if name == "train" else rows[new_N[rows]] for name, rows in splits.items()}
 
 
 def _row(
