@@ -157,6 +157,36 @@ def test_forecast_of_what_goes_on_against_draws():
     assert inside == pytest.approx([0.9, 0.9], abs=0.02)
 
 
+@pytest.mark.parametrize(("spread", "last"), [(0.3, 900.0), (0.8, 3_000.0), (0.5, 100_000.0)])
+def test_each_side_of_a_forecast_holds_its_half_and_counts_never_fall(spread, last):
+    rng = np.random.default_rng(1)
+    a, tau = 6.0, 0.15
+    A = np.exp(a + spread * rng.standard_normal(200_000))
+    gains = np.log(np.arange(6, 13) / np.arange(5, 12)) * (1 + tau * rng.standard_normal((200_000, 7)))
+    counts = last + (A[:, None] * gains).sum(axis=1)
+    found = predict(
+        mean=(np.array([a]), np.array([5.0])), sd=(np.array([spread]), np.array([0.4])), correlation=np.array([0.3]),
+        noise_sd=np.array([np.nan]), last=Last(day=np.array([5.0]), count=np.array([last])), tau=tau, days=[12],
+        level=0.95,
+    )  # fmt: skip
+    assert found.lower[0, 0] > last
+    assert (counts < found.lower[0, 0]).mean() == pytest.approx(0.025, abs=0.008)
+    assert (counts > found.upper[0, 0]).mean() == pytest.approx(0.025, abs=0.008)
+
+
+@pytest.mark.parametrize("days", [[], ["x"], [1e12], [0.5], [np.nan]])
+def test_days_that_are_none_are_refused(days, drawn):
+    fit = fit_growth(
+        drawn.impressions[:200], DAYS, drawn.hashtag[:200], drawn.covariates[:200], noise="cumulative", iterations=2
+    )
+    with pytest.raises(DataError, match="days"):
+        fit.predict(days)
+    for posts in ([500], [1.0], [[1]]):
+        with pytest.raises(DataError, match="posts"):
+            fit.predict([20], posts=posts)
+    assert len(fit.predict([20], posts=np.arange(200) < 3).mean) == 3
+
+
 def test_the_floor_keeps_posts_that_stand_still_or_start_at_nothing():
     drawn = draw(posts=300, hashtags=5, covariates=1, tau=TAU, cumulative=True)
     y = drawn.impressions.copy()

@@ -120,17 +120,22 @@ def test_validation_draws_the_same_each_time_and_leaves_other_draws_alone(poster
     assert all(torch.equal(logged[0][name], logged[1][name]) for name in logged[0])
 
 
-@pytest.mark.parametrize(
-    ("changed", "sizes", "message"),
-    [
-        ({"weights": {"audio": 2.0}}, {"editing": 2}, "model.weights names audio.*they have editing"),
-        ({"learn_words": True}, {"editing": 2}, "learn_words=true: data.parts has no text"),
-    ],
-)
-def test_settings_of_parts_that_posts_lack_are_refused(changed, sizes, message):
-    known = dataclasses.replace(spec(sizes), words=())
-    with pytest.raises(ConfigError, match=message):
-        VSVAEModule(small(**changed), known)
+def test_words_that_posts_lack_cannot_be_learned():
+    with pytest.raises(ConfigError, match=r"learn_words=true: data\.parts has no text"):
+        VSVAEModule(small(learn_words=True), dataclasses.replace(spec({"editing": 2}), words=()))
+
+
+def test_a_weight_counts_where_posts_have_the_part():
+    found = []
+    for weights in ({}, {"frames": 0.1}, {"editing": 0.1}):
+        torch.manual_seed(0)
+        module = VSVAEModule(small(weights=weights), spec({"editing": 2}))
+        module._trainer = SimpleNamespace(
+            num_training_batches=1, accumulate_grad_batches=1, world_size=1, global_step=1, barebones=True
+        )
+        module.log = lambda *_, **__: None
+        found.append(module.training_step(batch(sizes={"editing": 2}), 0).item())
+    assert found[0] == found[1] != found[2]
 
 
 def test_checkpoints_are_plain_and_restore_the_module(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from micromega.errors import ConfigError
+from micromega.errors import ConfigError, DataError
 from micromega.models.growth.em import estimate
 from micromega.models.growth.estimate import Priors
 from micromega.models.growth.forecast import Forecast, Last, predict
@@ -138,7 +138,7 @@ class GrowthFit:
         Returns:
             Mean and interval, in impressions.
         """
-        rows = np.arange(len(self.a)) if posts is None else np.asarray(posts)
+        rows = np.arange(len(self.a)) if posts is None else _rows(posts, len(self.a))
         return predict(
             mean=(self.a[rows], self.b[rows]),
             sd=(self.a_sd[rows], self.b_sd[rows]),
@@ -149,6 +149,16 @@ class GrowthFit:
             days=days,
             level=level,
         )
+
+
+def _rows(posts: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Rows of posts, as numbers or as a mask."""
+    rows = np.atleast_1d(np.asarray(posts))
+    if rows.dtype == bool and rows.shape == (count,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows < -count).any() or (rows >= count).any():
+        raise DataError(f"posts has to list rows of the {count} posts, or to be a mask of them.")
+    return rows.astype(np.int64)
 
 
 def fit_growth(

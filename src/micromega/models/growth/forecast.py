@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from micromega.errors import ConfigError, DataError
-from micromega.models.growth.sums import day_variance
+from micromega.models.growth.sums import LAST_DAY, day_variance
 
 Reals = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def predict(
     """Predict the curve, counts around it, or counts that go on from the last one.
 
     Counts that accumulate stay where they are: on a later day t a post has its last count y_L plus gains that nothing
-    is known of, y_L + A (log t − log L) + noise of variance τ² A² (v(t) − v(L)), v as in `sums`, A in it at exp a.
+    is known of, y_L + A (log t − log L) + noise of variance τ² E[A²] (v(t) − v(L)), v as in `sums`. They never fall.
 
     Args:
         mean: (N,) of a and of b.
@@ -71,9 +71,7 @@ def predict(
         DataError: a day is below 1, or not after a post's last one.
         ConfigError: the level is no probability.
     """
-    t_T = np.atleast_1d(np.asarray(days, dtype=np.float64))
-    if t_T.ndim != 1 or not (t_T >= 1).all() or not np.isfinite(t_T).all():
-        raise DataError(f"days: {np.asarray(days).tolist()} has to be a list of finite numbers, at least 1.")
+    t_T = _days(days)
     if not 0 < level < 1:
         raise ConfigError(f"level={level} has to lie between 0 and 1.")
     (a, b), (a_sd, b_sd) = mean, sd
@@ -90,8 +88,23 @@ def predict(
         )
     fresh_NT = day_variance(t_T) - day_variance(last.day)[:, None]
     none_N = np.zeros(len(a))
-    noise_NT = tau * np.exp(a)[:, None] * np.sqrt(fresh_NT)
-    return forecast((a, a_sd), (last.count, none_N), none_N, noise_NT, np.log(t_T / last.day[:, None]), level)
+    noise_NT = tau * np.exp(a + a_sd**2)[:, None] * np.sqrt(fresh_NT)
+    gain = forecast((a, a_sd), (none_N, none_N), none_N, noise_NT, np.log(t_T / last.day[:, None]), level)
+    count_N1 = last.count[:, None]
+    return Forecast(mean=count_N1 + gain.mean, lower=count_N1 + gain.lower, upper=count_N1 + gain.upper)
+
+
+def _days(days: ArrayLike) -> Reals:
+    try:
+        t_T = np.atleast_1d(np.asarray(days, dtype=np.float64))
+    except (TypeError, ValueError):
+        t_T = np.empty(0)
+    if t_T.ndim != 1 or not t_T.size or not ((t_T >= 1) & (t_T <= LAST_DAY)).all():
+        raise DataError(
+            f"days: {np.asarray(days).tolist()} has to be a list of finite numbers, at least 1 (the first appearance) "
+            f"and at most {LAST_DAY:,}."
+        )
+    return t_T
 
 
 def forecast(

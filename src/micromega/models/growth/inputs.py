@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import DataError
+from micromega.models.growth.sums import LAST_DAY
 
 _SHOWN = 3
 
@@ -98,6 +99,8 @@ def _check_days(t_D: NDArray[np.float64], columns: int) -> None:
         raise DataError(f"days lists {len(t_D)} days, impressions have {columns} columns: they need one day each.")
     if not np.isfinite(t_D).all() or (t_D < 1).any():
         raise DataError(f"days holds {t_D.min():g}; day 1 is the first appearance, so all are finite and at least 1.")
+    if t_D.max() > LAST_DAY:
+        raise DataError(f"days holds {t_D.max():g}: they count from the first appearance, and are no dates or seconds.")
     if len(np.unique(t_D)) != len(t_D):
         raise DataError("days lists a day twice.")
     if len(t_D) < 2:

@@ -25,6 +25,10 @@ FLOOR = 0.01
 count: a post whose listed counts stand still would else be known without any error."""
 
 
+LAST_DAY = 100_000
+"""Days beyond it are no days since the first appearance: dates, or seconds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sums:
     """The quadratic w Σ (z − A log t − B)², or its like for gains, where it is least, and the one of a first day.

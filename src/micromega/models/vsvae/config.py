@@ -105,7 +105,8 @@ class VSVAEModelConfig:
     """Deviation of the Gaussian likelihoods: 1 (mean squared error, the paper), or one learned for each part, so that
     4,096 numbers of a picture do not drown 16 of editing."""
     weights: dict[Part, Annotated[float, Field(ge=0)]] = dataclasses.field(default_factory=dict)
-    """Weight of the log likelihood of single parts of data.parts; 1 where not named."""
+    """Weight of the log likelihood of single parts; 1 where not named. One of a part that is not in data.parts is not
+    used, so that an experiment's weights do for a market that lacks some parts."""
     kl: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the divergence from the prior at the end of its schedule; 1 is the evidence lower bound."""
     kl_schedule: Literal["constant", "linear", "cyclical"] = "linear"

@@ -226,6 +226,10 @@ def _popularity(
     splits = data.splits
     if config.popularity_creators == "unseen":
         splits = of_unseen(splits, data.market.table("posts")["account_id"])
+    if config.growth_tau is None and np.isfinite(inputs.impressions).sum(axis=1).max() < 3:
+        absent.append(
+            "No post lists three days, so the growth model's noise was not learned: set evaluation.growth_tau."
+        )
     if not fit.converged:
         absent.append(f"The growth model had not converged after {fit.iterations} iterations.")
     return predict_popularity(

@@ -174,11 +174,5 @@ class VSVAEModule(pl.LightningModule):
 
 
 def _check(config: VSVAEModelConfig, spec: PostSpec) -> None:
-    lacking = [part for part in config.weights if part not in spec.sizes]
-    if lacking:
-        raise ConfigError(
-            f"model.weights names {', '.join(lacking)}, which posts do not have here (they have "
-            f"{', '.join(spec.sizes)}). Leave it out, or add it to data.parts."
-        )
     if config.learn_words and not spec.words:
         raise ConfigError("model.learn_words=true: data.parts has no text. Set it to false, or add a text.")
