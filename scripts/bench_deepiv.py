@@ -164,8 +164,8 @@ def deepiv(
     trained(treatment, config.treatment, Rows(tensors, seen), judged, first, seed)
     began = time.process_time()
     given = integrate(
-        treatment.eval(), tensors, weights=seen, held_out=held_out, mixed=torch.from_numpy(members.mixed),
-        draw=torch.from_numpy(members.draw), batch_size=HELD_OUT_ROWS,
+        treatment.eval(), tensors, config.outcome, weights=seen, held_out=held_out,
+        mixed=torch.from_numpy(members.mixed), draw=torch.from_numpy(members.draw), batch_size=HELD_OUT_ROWS,
     )  # fmt: skip
     between = time.process_time() - began
     outcome = OutcomeModule(config, dataclasses.replace(spec, treatment=treatment.fingerprint))

@@ -76,6 +76,7 @@ def render_response(result: "CausalEvaluation", *, market: str, lineage: Mapping
         peaks=[response_words.peak(result, subject) for subject in result.subjects],
         peak_of=lambda subject: response_words.peak(result, subject),
         errors=response_words.errors_by_kind(result),
+        coverage=response_words.coverage_words(result),
         most_panels=MOST_PANELS,
         figures=_figures(result),
         report={

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.report.words import about, number, plural
+from micromega.report.words import about, number, percent, plural
 from micromega.tiers import TIERS, tier_ranges
 
 if TYPE_CHECKING:
@@ -261,6 +261,22 @@ def errors_by_kind(result: "CausalEvaluation") -> dict[str, dict[str, float]]:
         name = f"elasticity_error_{kind}"
         found[kind] = {method: values[name] for method, values in result.metrics.items() if name in values}
     return found
+
+
+def coverage_words(result: "CausalEvaluation") -> str | None:
+    """How often bands hold the truth; None where there is no truth or no bootstrap."""
+    own = next(iter(result.metrics.values()), {})
+    known = [kind for kind in result.truth if f"coverage_{kind}" in own]
+    if not known:
+        return None
+
+    def listed(name: str) -> str:
+        return ", ".join(f"{kind} {percent(own[f'{name}_{kind}'], 0)}" for kind in known)
+
+    return (
+        f"Bands of {percent(result.facts['level'], 0)} hold the true elasticity of single posts at these shares of the "
+        f"sizes that were observed: {listed('coverage')}; that of the average curve: {listed('coverage_curve')}."
+    )
 
 
 def force_text(value: float) -> str:

@@ -113,9 +113,11 @@ def test_rivals_learn_from_the_other_creators_alone(trained):
 def test_every_rival_gives_curves(trained, monkeypatch):
     monkeypatch.setattr(dfiv, "DFIV", functools.partial(dfiv.DFIV, epochs=1))
     data, model, judged = trained
-    found, absent = rivals_of(data, judged, model, "naive", "2sls_2", "2sls_3", "dfiv", "kernel", kernel_posts=200)
+    asked = ("naive", "2sls_2", "2sls_3", "dfiv", "kernel", "control_function")
+    found, absent = rivals_of(data, judged, model, *asked, kernel_posts=200)
     assert absent == []
-    assert list(found) == ["naive network", "2SLS, degree 2", "2SLS, degree 3", "DFIV", "kernel IV"]
+    named = ["naive network", "2SLS, degree 2", "2SLS, degree 3", "DFIV", "kernel IV", "control function"]
+    assert list(found) == named
     curves = [rival.elasticity for rival in found.values()]
     assert all(curve.std(axis=1).max() > 0 for curve in curves)
     assert len({float(curve.mean()) for curve in curves}) == len(curves)

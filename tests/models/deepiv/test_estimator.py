@@ -204,6 +204,7 @@ def modules_of(config, data, cluster, folder):
     given = integrate(
         treatment,
         values,
+        config.outcome,
         weights=seen,
         held_out=held_out,
         mixed=torch.from_numpy(members.mixed),

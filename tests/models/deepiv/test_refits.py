@@ -72,7 +72,7 @@ def test_an_instrument_that_says_nothing_gains_nothing():
 def test_a_direct_effect_shifts_the_curve_by_one_over_the_first_stage(strong):
     """With t = strength · z + noise the response to z is t / strength: E[t / strength | z] = z."""
     data, first = strong
-    shift = instrument_shift(first, data, np.arange(500), np.linspace(-1.2, 1.2, 9))
+    shift = instrument_shift(first, first.config, data, np.arange(500), np.linspace(-1.2, 1.2, 9))
     np.testing.assert_allclose(shift, 1 / STRENGTH, atol=0.3)
     assert shift.mean() == pytest.approx(1 / STRENGTH, abs=0.08)
 
@@ -84,4 +84,4 @@ def test_ensembles_are_asked_for_one_member():
     assert first.members == 6
     assert isinstance(first.config, DeepIVModelConfig)
     assert np.isfinite(instrument_gain(first, data).mean)
-    assert np.isfinite(instrument_shift(first, data, np.arange(20), np.zeros(1))).all()
+    assert np.isfinite(instrument_shift(first, first.config, data, np.arange(20), np.zeros(1))).all()

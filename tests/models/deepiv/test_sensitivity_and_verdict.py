@@ -19,7 +19,7 @@ from micromega.models.deepiv.sensitivity import (
 )
 from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.strength import first_stage, likelihood_gain
-from micromega.models.deepiv.verdict import UNTESTABLE, direct_words, verdict
+from micromega.models.deepiv.verdict import ONE_CAUSE, UNTESTABLE, direct_words, verdict
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +155,8 @@ def test_a_weak_instrument_cannot_be_missed(caplog):
     assert found.text.startswith("WARNING: WEAK INSTRUMENT: its effective F is")
     assert "WEAK INSTRUMENT" in caplog.text
     assert "not above the 23.1" in found.text
+    assert ONE_CAUSE not in found.text
+    assert ONE_CAUSE in verdict(strength, by_rank=True).text
 
 
 def test_no_gain_of_likelihood_is_weak_whatever_f_says(data):

@@ -63,6 +63,7 @@ class Batch:
         weight: (E, B) weights in the loss.
         nodes, node_weights: (D or E, B, M) rule of stage 2; None in stage 1 and with monte_carlo.
         mixture: (D, B, K) what monte_carlo draws from, else None.
+        rank: (D or E, B) normal score of F(t | x, z), for the control function, else None.
     """
 
     row: Tensor
@@ -74,6 +75,7 @@ class Batch:
     nodes: Tensor | None = None
     node_weights: Tensor | None = None
     mixture: Mixture | None = None
+    rank: Tensor | None = None
 
     def __len__(self) -> int:
         return self.row.shape[1]
@@ -99,6 +101,7 @@ class Rows(Dataset[Batch]):
         weights: (E, N) of the members in training.
         nodes, node_weights: (N, D, M), of stage 2.
         mixture: (N, D, K), for monte_carlo.
+        rank: (N, D), for the control function.
 
     Attributes:
         trained: (T,) rows that some member learns from; the numbers of a batch count these.
@@ -112,12 +115,13 @@ class Rows(Dataset[Batch]):
         nodes: Tensor | None = None,
         node_weights: Tensor | None = None,
         mixture: Mixture | None = None,
+        rank: Tensor | None = None,
     ) -> None:
         self.values = {name: values[name].float() for name in NAMES}
         self.trained = torch.nonzero(weights.sum(dim=0))[:, 0]
         mean = weights[:, self.trained].mean(dim=1, keepdim=True)
         self._weight_NE = (weights / mean).T.contiguous()  # mean 1 over the rows of an epoch
-        self._nodes, self._node_weights, self._mixture = nodes, node_weights, mixture
+        self._nodes, self._node_weights, self._mixture, self._rank = nodes, node_weights, mixture, rank
 
     def __len__(self) -> int:
         return len(self.trained)
@@ -141,6 +145,7 @@ class Rows(Dataset[Batch]):
             nodes=by_draw(self._nodes),
             node_weights=by_draw(self._node_weights),
             mixture=None if self._mixture is None else self._mixture.each(lambda value: picked(value).transpose(0, 1)),
+            rank=by_draw(self._rank),
         )
 
 
@@ -164,6 +169,7 @@ def held_out_batches(
     held_out: Tensor,
     batch_size: int,
     rule: tuple[Tensor, Tensor] | None = None,
+    rank: Tensor | None = None,
 ) -> DataLoader[Batch]:
     """Batches of held-out rows, each member its own; padding has weight 0.
 
@@ -172,6 +178,7 @@ def held_out_batches(
         held_out: (E, N) weights, 0 for rows that a member learns from.
         batch_size: rows of a member in a batch.
         rule: (E, V, M) nodes and weights of the rows in the order of `held_out_rows`; stage 2 needs them.
+        rank: (E, V) normal scores of F(t | x, z) in that order, for the control function.
 
     Returns:
         The batches, the same each time.
@@ -191,6 +198,7 @@ def held_out_batches(
                 weight=held_out.gather(1, row) * (rows[:, part] >= 0),
                 nodes=None if rule is None else rule[0][:, part],
                 node_weights=None if rule is None else rule[1][:, part],
+                rank=None if rank is None else rank[:, part],
             )
         )
     # A generator of its own keeps the loader's draws out of the global random stream.

@@ -3,12 +3,13 @@
 N posts that curves are averaged over, G log followers, J posts that are judged: no estimator has learnt from them.
 """
 
+import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from micromega.models.deepiv.causal import CausalModel, Response
 from micromega.models.deepiv.config import DeepIVEvaluationConfig
 from micromega.models.deepiv.data import DeepIVData
 from micromega.models.deepiv.elasticity import blocks
+from micromega.models.deepiv.estimator import DeepIV
 from micromega.models.deepiv.from_market import CausalInputs
-from micromega.models.deepiv.module import TreatmentModule
+from micromega.models.deepiv.module import CONTROL_FUNCTION, DEEP_IV, TreatmentModule
 from micromega.models.deepiv.rivals import KernelIV, NaiveNetwork, TwoStageLeastSquares
 from micromega.models.deepiv.subjects import View
 
@@ -35,8 +37,14 @@ TITLES: Mapping[str, str] = {
     "2sls_3": "2SLS, degree 3",
     "dfiv": "DFIV",
     "kernel": "kernel IV",
+    "deepiv": DEEP_IV,
+    "control_function": CONTROL_FUNCTION,
 }
 """Choice of `evaluation.rivals` -> what tables call it."""
+_ESTIMATIONS: Mapping[str, Literal["integral", "control_function"]] = {
+    "deepiv": "integral",
+    "control_function": "control_function",
+}
 _DEGREES = {"2sls": 1, "2sls_2": 2, "2sls_3": 3}
 _MOST_TERMS = 2_000
 _NODES = 12
@@ -225,6 +233,10 @@ def _estimator(
         return NaiveNetwork(model.without_instrument, seed=seed)
     if name == "kernel":
         return KernelIV(seed=seed)
+    if name in _ESTIMATIONS:
+        one = model.without_instrument
+        outcome = dataclasses.replace(one.outcome, estimation=_ESTIMATIONS[name])
+        return DeepIV(dataclasses.replace(one, outcome=outcome), seed=seed)
     if name == "dfiv":
         from micromega.models.dfiv.estimator import DFIV  # noqa: PLC0415  (it stands on this package)
 

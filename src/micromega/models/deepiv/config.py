@@ -1,8 +1,8 @@
 """Configuration of Deep IV: its data, its two stages and its members, its evaluation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from micromega.config.base import config
@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rule = Literal["gauss", "hermite", "quantile", "monte_carlo"]
 Group = Literal["hashtag", "tactic", "topic", "campaign"]
-Rival = Literal["naive", "2sls", "2sls_2", "2sls_3", "dfiv", "kernel"]
+Rival = Literal["naive", "2sls", "2sls_2", "2sls_3", "dfiv", "kernel", "deepiv", "control_function"]
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -50,6 +50,16 @@ class TreatmentConfig(StageConfig):
 class OutcomeConfig(StageConfig):
     """Stage 2: the response of the outcome to the treatment."""
 
+    estimation: Literal["integral", "control_function"] = "integral"
+    """integral: eq. 5. control_function (Imbens and Newey 2009): impressions at the followers as they came are
+    h(t, x) + λ(v, x), where the rank v of the followers among those of the same instrument and controls, F(t | x, z),
+    stands for what moves both. Far less noisy, for one assumption more: at a given x, all that moves followers beside
+    the instrument is one number, which raises them at every value of the instrument."""
+    confounding: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 16)
+    """Units of the hidden layers of λ."""
+    treatment_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the standardised treatment where it enters the network. Networks learn smooth functions first; above 1,
+    what is curved in the treatment is learned before what is curved in the controls."""
     rule: Rule = "gauss"
     """How the integral of eq. 5 is taken. gauss: the Gauss rule of the whole mixture, for smooth activations; hermite:
     so many nodes in each component; quantile: midpoints; monte_carlo: two independent samples anew at each step, whose
@@ -63,6 +73,15 @@ class OutcomeConfig(StageConfig):
     """Weight of the mean squared second derivative over the nodes of a row; standardised units. The default suits the
     demand design, whose response is linear in the treatment; it flattens curved ones, and 0 is better there. 0 in the
     paper."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.estimation == "control_function" and self.rule == "monte_carlo":
+            raise ValueError(
+                "rule=monte_carlo is a way to take the integral of eq. 5, and estimation=control_function takes none: "
+                "leave the rule at gauss."
+            )
+        return self
 
 
 @config(group="data/deepiv", target="micromega.models.deepiv.data:DeepIVData")
@@ -130,7 +149,8 @@ class DeepIVEvaluationConfig:
     """Of the bootstrap over creators behind the curves' intervals."""
     rivals: tuple[Rival, ...] = ("naive", "2sls", "2sls_2")
     """Other estimators, fitted to the same posts: a network that takes followers as they come, two-stage least squares
-    (linear, degree 2, degree 3), DFIV and kernel IV. The last two take as long as a training or longer."""
+    (linear, degree 2, degree 3), DFIV, kernel IV, and one network of each stage of Deep IV with the estimation named,
+    where the model itself has another. The last four take as long as a training or longer."""
     kernel_posts: Positive = 4_000
     """That kernel IV is fitted to, at most."""
     refits: bool = True

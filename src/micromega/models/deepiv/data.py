@@ -103,6 +103,7 @@ class DeepIVData(pl.LightningDataModule):
         given = integrate(
             treatment,
             self.values,
+            config.outcome,
             weights=torch.from_numpy(members.weights),
             held_out=torch.from_numpy(members.held_out),
             mixed=torch.from_numpy(members.mixed),

@@ -109,6 +109,7 @@ class DeepIV:
             given = integrate(
                 treatment,
                 values,
+                self.config.outcome,
                 weights=seen,
                 held_out=held_out,
                 mixed=torch.from_numpy(members.mixed),

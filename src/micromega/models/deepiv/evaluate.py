@@ -10,13 +10,14 @@ from micromega.errors import CheckpointError, DataError, MissingExtraError
 from micromega.models.deepiv.causal import CausalModel
 from micromega.models.deepiv.comparison import NAIVE, fit_rivals, judged_posts, model_errors, truth_of
 from micromega.models.deepiv.config import DeepIVEvaluationConfig
+from micromega.models.deepiv.coverage import band_coverage
 from micromega.models.deepiv.curves import GroupCurve, smearing_factor
 from micromega.models.deepiv.data import DeepIVData
 from micromega.models.deepiv.describe import describe
 from micromega.models.deepiv.elasticity import blocks
 from micromega.models.deepiv.gamma import residual_gamma
 from micromega.models.deepiv.groups import groupings
-from micromega.models.deepiv.module import OutcomeModule, TreatmentModule
+from micromega.models.deepiv.module import CONTROL_FUNCTION, OutcomeModule, TreatmentModule
 from micromega.models.deepiv.refits import instrument_gain, instrument_shift
 from micromega.models.deepiv.residual_prediction import residual_prediction
 from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Method
@@ -84,6 +85,10 @@ def evaluate(
     for method in methods:
         metrics[method.name] |= {"mean_elasticity": method.mean}
         metrics[method.name] |= truth.errors(slopes[method.name], view.inside) if truth else {}
+    if truth and (draws := outcome.config.bootstrap) > 1:
+        x = inputs.controls[view.rows]
+        covered = band_coverage(outcome, draws, x, view.grid, view.inside, truth, config.level)
+        metrics[outcome.title] |= covered
     return CausalEvaluation(
         metrics=metrics,
         log_followers=view.grid,
@@ -91,7 +96,9 @@ def evaluate(
         correlational=np.full(len(view.grid), np.nan) if naive is None else naive.mean(axis=0),
         support=view.support,
         smearing=smearing,
-        diagnostics=_diagnostics(config, data, first, held_out, residual, subjects[0].elasticity, view, absent),
+        diagnostics=_diagnostics(
+            config, data, first, outcome, held_out, residual, subjects[0].elasticity, view, absent
+        ),
         truth={} if truth is None else truth.curves,
         estimated={} if truth is None else {kind: own[truth.kinds == kind].mean(axis=0) for kind in truth.curves},
         methods=methods,
@@ -160,6 +167,7 @@ def _diagnostics(
     config: DeepIVEvaluationConfig,
     data: DeepIVData,
     first: TreatmentModule | None,
+    outcome: CausalModel,
     held_out: NDArray[np.int64],
     residual: Reals,
     curve: GroupCurve,
@@ -183,14 +191,22 @@ def _diagnostics(
     if first is None:
         absent.append("The gain of stage 1 from the instrument: this model has no stage 1 with a likelihood.")
     elif config.refits:
+        assert isinstance(outcome, OutcomeModule)
         gain = instrument_gain(first, data, seed=seed)
-        shift = instrument_shift(first, data, view.rows, view.grid, seed=seed)
+        shift = instrument_shift(first, outcome.config, data, view.rows, view.grid, seed=seed)
     direct = direct_effect(view.grid, curve.elasticity, shift, view.support, most=float(y.std()))
     return Diagnostics(
         strength=strength,
         gain=gain,
         gamma=gamma,
         residuals=residuals,
-        verdict=verdict(strength, gain=gain, gamma=gamma, residuals=residuals, direct=direct),
+        verdict=verdict(
+            strength,
+            gain=gain,
+            gamma=gamma,
+            residuals=residuals,
+            direct=direct,
+            by_rank=outcome.title == CONTROL_FUNCTION,
+        ),
         direct=direct,
     )

@@ -1,116 +1,31 @@
-"""Deep IV's two stages as LightningModules: losses, the best epoch of each member, what is logged and stored.
-
-Both log `train/loss`, `val/loss` (mean over members of the held-out loss of this epoch) and `val/best` (mean over
-members of the lowest so far, which is what to watch: the weights behind it are in `best`). Losses are in standardised
-units: stage 1 the negative log likelihood in nats, stage 2 the squared error of eq. 5. Shapes: E members, B rows.
-"""
+"""Deep IV's two stages as LightningModules: their losses, and how they are rebuilt. Shapes: E members, B rows."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from micromega.config.schema import plain
 from micromega.errors import CheckpointError
 from micromega.models.deepiv.batches import NAMES, Batch, Spec
 from micromega.models.deepiv.config import DeepIVModelConfig, OutcomeConfig, TreatmentConfig
 from micromega.models.deepiv.loss import integral, shape_penalty, squared_error, two_sample_error
-from micromega.models.deepiv.outcome import ResponseNetwork
-from micromega.models.deepiv.training import Best, HeldOut, Scale, clip_members, fingerprint, optimiser_of
+from micromega.models.deepiv.outcome import ControlFunctionNetwork, ResponseNetwork
+from micromega.models.deepiv.stage import Stage
+from micromega.models.deepiv.training import fingerprint
 from micromega.models.deepiv.treatment import Mixture, MixtureNetwork
-from micromega.models.origin import ORIGIN
 
 if TYPE_CHECKING:
     from micromega.models.deepiv.data import DeepIVData
 
+DEEP_IV, CONTROL_FUNCTION = "Deep IV", "control function"
+"""What tables and reports call the two kinds of stage 2."""
 FINGERPRINT = "treatment_fingerprint"
 _NEGATIVE_SLOPES = 10.0  # weight of their punishment, where outcome.nonnegative is on
 
 
-class _Stage(pl.LightningModule):
-    """What the stages share; `held_out_loss` and `training_loss` are theirs."""
-
-    stage: TreatmentConfig | OutcomeConfig
-    network: MixtureNetwork | ResponseNetwork
-    epoch_loss: Tensor
-
-    def __init__(self, config: DeepIVModelConfig, spec: Spec) -> None:
-        super().__init__()
-        self.config = config
-        self.members = max(config.bootstrap, 1) * config.starts * config.folds
-        self.sizes = {name: len(spec.mean[name]) for name in ("z", "x")}
-        self.save_hyperparameters({"config": plain(dataclasses.asdict(config)), "sizes": self.sizes})
-        self.scale = Scale(spec)
-        self.register_buffer("epoch_loss", torch.zeros(2))  # sum and rows so far; checkpoints within an epoch need it
-        self._held_out = HeldOut()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the weights have seen, where a DataModule tells."""
-        if (data := getattr(self.trainer, "datamodule", None)) is not None:
-            checkpoint[ORIGIN] = data.origin
-
-    @property
-    def epochs(self) -> int:
-        """So many, where the trainer has no number of its own."""
-        return self.stage.epochs
-
-    def training_loss(self, batch: Batch) -> Tensor:
-        """Loss of each member and row, (E, B)."""
-        raise NotImplementedError
-
-    def held_out_loss(self, batch: Batch) -> Tensor:
-        """Held-out loss of each member and row, (E, B); the same in each call."""
-        raise NotImplementedError
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Weighted loss, summed over members; rows of a short last batch weigh as much as any."""
-        loss = (self.training_loss(batch) * batch.weight).sum() / self.stage.batch_size
-        self.epoch_loss[0] += loss.detach() * (self.stage.batch_size / self.members)
-        self.epoch_loss[1] += len(batch)
-        if self.trainer.is_last_batch:  # logging at every step would take a quarter of the time
-            mean = self.epoch_loss[0] / self.epoch_loss[1]
-            self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
-            self.epoch_loss.zero_()
-        return loss
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip each member's gradient."""
-        clip_members(self.network, self.stage.clip)
-
-    def on_validation_epoch_start(self) -> None:
-        """Begin to add up the held-out loss."""
-        self._held_out.clear()
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add held-out rows, each member its own."""
-        self._held_out.add(self.held_out_loss(batch), batch.weight)
-
-    def on_validation_epoch_end(self) -> None:
-        """Keep the members that have never been better."""
-        loss = self._held_out.mean(self)
-        if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
-            self.best.keep(self.network, loss)
-        self.log("val/loss", loss.mean().float(), batch_size=1)
-        self.log("val/best", self.best.loss.mean(), batch_size=1)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; see `optimiser_of`."""
-        return optimiser_of(self.stage, self.network, self.trainer)
-
-    def describe_batch(self, batch: Batch) -> str:
-        """Name the rows of a batch, for messages."""
-        return f"{len(batch)} rows ({', '.join(map(str, batch.row[0, :10].tolist()))}, …)"
-
-    def _begin(self, network: MixtureNetwork | ResponseNetwork) -> None:
-        self.network = network
-        self.best = Best(network, self.members)
-
-
-class TreatmentModule(_Stage):
+class TreatmentModule(Stage):
     """Stage 1: minimise the negative log likelihood of the treatment given instrument and controls.
 
     Args:
@@ -126,7 +41,7 @@ class TreatmentModule(_Stage):
     def __init__(self, config: DeepIVModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.stage = config.treatment
-        self._begin(MixtureNetwork(config.treatment, self.members, self.sizes["z"] + self.sizes["x"]))
+        self.begin_with(MixtureNetwork(config.treatment, self.members, self.sizes["z"] + self.sizes["x"]))
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any]) -> "TreatmentModule":
@@ -168,8 +83,8 @@ class TreatmentModule(_Stage):
         return self.training_loss(batch)
 
 
-class OutcomeModule(_Stage):
-    """Stage 2: minimise eq. 5 with stage 1 standing still.
+class OutcomeModule(Stage):
+    """Stage 2: minimise eq. 5, or the squared error of the control function, with stage 1 standing still.
 
     Args:
         config: network, rule, training, members.
@@ -180,11 +95,10 @@ class OutcomeModule(_Stage):
     """
 
     stage: OutcomeConfig
-    network: ResponseNetwork
+    network: ResponseNetwork | ControlFunctionNetwork
     earlier: ClassVar[Mapping[str, type[TreatmentModule]]] = {"treatment": TreatmentModule}
     """Name -> stages that are trained first."""
-    title = "Deep IV"
-    """What tables and reports call the model of both stages."""
+    title: str
 
     def __init__(self, config: DeepIVModelConfig, spec: Spec) -> None:
         super().__init__(config, spec)
@@ -192,7 +106,10 @@ class OutcomeModule(_Stage):
             raise CheckpointError("Stage 2 (outcome) needs a trained stage 1 (treatment): train that first.")
         self.treatment = spec.treatment
         self.stage = config.outcome
-        self._begin(ResponseNetwork(config.outcome, self.members, self.sizes["x"]))
+        by_rank = config.outcome.estimation == "control_function"
+        self.title = CONTROL_FUNCTION if by_rank else DEEP_IV
+        network = ControlFunctionNetwork if by_rank else ResponseNetwork
+        self.begin_with(network(config.outcome, self.members, self.sizes["x"]))
 
     @classmethod
     def restore(cls, checkpoint: Mapping[str, Any], treatment: TreatmentModule) -> "OutcomeModule":
@@ -242,7 +159,8 @@ class OutcomeModule(_Stage):
     @property
     def without_instrument(self) -> DeepIVModelConfig:
         """Settings of one network like this, fitted to treatments as they come."""
-        return dataclasses.replace(self.config, bootstrap=0, folds=1, starts=1)
+        outcome = dataclasses.replace(self.stage, estimation="integral")
+        return dataclasses.replace(self.config, outcome=outcome, bootstrap=0, folds=1, starts=1)
 
     def response(self, t: Tensor, x: Tensor) -> Tensor:
         """h(t, x) of the best members: E[y | do(t), x].
@@ -260,7 +178,13 @@ class OutcomeModule(_Stage):
     def training_loss(self, batch: Batch) -> Tensor:
         """Squared error of the integrated response, and penalties on its shape, (E, B)."""
         x, y = self.scale.standard("x", batch.x), self.scale.standard("y", batch.y)
-        if batch.mixture is None:
+        slopes = _NEGATIVE_SLOPES * self.stage.nonnegative
+        if batch.rank is not None:
+            loss = squared_error(y, self._observed(batch, x))
+            if slopes or self.stage.smoothness:
+                at, _ = self._nodes(batch)
+                response = self.network(at, x)
+        elif batch.mixture is None:
             at, weight = self._nodes(batch)
             response = self.network(at, x)
             loss = squared_error(y, integral(response, weight))
@@ -270,16 +194,23 @@ class OutcomeModule(_Stage):
             response = self.network(at, x)
             first, second = response.chunk(2, dim=-1)
             loss = two_sample_error(y, first.mean(dim=-1), second.mean(dim=-1))
-        slopes = _NEGATIVE_SLOPES * self.stage.nonnegative
         if slopes or self.stage.smoothness:
             loss = loss + shape_penalty(at, response, negative_slopes=slopes, curvature=self.stage.smoothness)
         return loss
 
     def held_out_loss(self, batch: Batch) -> Tensor:
-        """Squared error of the integrated response by the rule of the batch, (E, B)."""
+        """Squared error of the integrated response by the rule of the batch, or of the control function, (E, B)."""
+        x, y = self.scale.standard("x", batch.x), self.scale.standard("y", batch.y)
+        if batch.rank is not None:
+            return squared_error(y, self._observed(batch, x))
         at, weight = self._nodes(batch)
-        response = self.network(at, self.scale.standard("x", batch.x))
-        return squared_error(self.scale.standard("y", batch.y), integral(response, weight))
+        return squared_error(y, integral(self.network(at, x), weight))
+
+    def _observed(self, batch: Batch, x: Tensor) -> Tensor:
+        """Outcomes that the control function expects, (E, B)."""
+        assert isinstance(self.network, ControlFunctionNetwork)
+        assert batch.rank is not None
+        return self.network.observed(self.scale.standard("t", batch.t), _of_members(batch.rank, self.members), x)
 
     def _nodes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         assert batch.nodes is not None

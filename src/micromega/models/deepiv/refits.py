@@ -74,7 +74,13 @@ def _loss(module: TreatmentModule, values: dict[str, torch.Tensor]) -> torch.Ten
 
 
 def instrument_shift(
-    first: TreatmentModule, data: DeepIVData, rows: NDArray[np.int64], grid: NDArray[np.float64], *, seed: int = 0
+    first: TreatmentModule,
+    config: DeepIVModelConfig,
+    data: DeepIVData,
+    rows: NDArray[np.int64],
+    grid: NDArray[np.float64],
+    *,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
     """What a direct effect of the instrument adds to the average elasticity (`direct_effect`).
 
@@ -84,6 +90,7 @@ def instrument_shift(
 
     Args:
         first: trained stage 1.
+        config: of the stage 2 that stands on it; another may have been asked for when stage 1 was trained.
         data: of its training.
         rows: posts to average over, (N,).
         grid: log followers, (G,).
@@ -92,7 +99,7 @@ def instrument_shift(
     Returns:
         (G,) change of the elasticity for a direct effect of 1 per standard deviation of the instrument.
     """
-    members, config = data.members(first.config), _one(first.config)
+    members, config = data.members(first.config), _one(config)
     z = data.values["z"][:, 0]
     values = data.values | {"y": (z - z.mean()) / z.std()}
     with torch.random.fork_rng():
@@ -100,6 +107,7 @@ def instrument_shift(
         given = integrate(
             first,
             values,
+            config.outcome,
             weights=torch.from_numpy(members.weights[:1]),
             held_out=torch.from_numpy(members.held_out[:1]),
             mixed=torch.from_numpy(members.mixed[:1]),

@@ -17,6 +17,7 @@ from micromega.models.deepiv.stack import StackedPerceptron
 _LOG_2PI = math.log(2 * math.pi)
 _CENTRE, _HALF_RANGE = -2.0, 4.0  # log deviations lie in (−6, 2), in standard deviations of the treatment
 _BISECTIONS = 60
+_FARTHEST_RANK = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,11 @@ class Mixture:
         scaled = (t[..., None] - self.means[..., None, :]) * torch.exp(-self.log_deviations[..., None, :])
         probability: Tensor = (self.log_weights.exp()[..., None, :] * torch.special.ndtr(scaled)).sum(dim=-1)
         return probability
+
+    def rank(self, t: Tensor) -> Tensor:
+        """Normal score of the probability of at most t, within ±4; (E or 1, B) -> (E, B)."""
+        score: Tensor = torch.special.ndtri(self.cumulative(t[..., None])[..., 0])
+        return score.clamp(-_FARTHEST_RANK, _FARTHEST_RANK)
 
     def quantile(self, level: Tensor) -> Tensor:
         """By bisection; levels (M,) in (0, 1) -> (E, B, M)."""

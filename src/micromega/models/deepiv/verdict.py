@@ -16,6 +16,12 @@ UNTESTABLE = (
     "are with a valid one. Argue for exclusion, and look at the sensitivity curve."
 )
 
+ONE_CAUSE = (
+    "The control function needs one thing more than a valid instrument, and no test shows it either: given controls, "
+    "all that moves the treatment beside the instrument is one number, and more of it never lowers the treatment. Deep "
+    "IV does without (evaluation.rivals=[deepiv] fits it to the same posts): where the two disagree, trust neither."
+)
+
 _LEVEL = 0.05
 
 
@@ -46,6 +52,7 @@ def verdict(
     gamma: Gamma | None = None,
     residuals: ResidualPrediction | None = None,
     direct: DirectEffect | None = None,
+    by_rank: bool = False,
 ) -> Verdict:
     """Put the diagnostics in words; a weak instrument is also logged as a warning.
 
@@ -55,6 +62,7 @@ def verdict(
         gamma: predictability of the model's residual.
         residuals: residual-prediction test of the linear model.
         direct: what a direct effect of the instrument would do to the average curve.
+        by_rank: the model is a control function.
 
     Returns:
         The verdict.
@@ -77,6 +85,7 @@ def verdict(
         *(() if gamma is None else (_gamma_words(gamma),)),
         *(() if residuals is None else (_residual_words(residuals),)),
         *(() if direct is None else (direct_words(direct),)),
+        *((ONE_CAUSE,) if by_rank else ()),
         UNTESTABLE,
     )
     return Verdict(weak=weak, warnings=tuple(warnings), sentences=sentences)

@@ -1,0 +1,51 @@
+"""How often the bands of a bootstrap hold the true elasticity, on a market whose truth is known.
+
+N posts, G log followers, E members, D draws.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromega.models.deepiv.arrays import answers
+from micromega.models.deepiv.bands import percentile_band
+from micromega.models.deepiv.causal import Response
+from micromega.models.deepiv.comparison import Truth
+
+Reals = NDArray[np.float64]
+_POSTS = 500  # of a kind, at most
+
+
+def band_coverage(
+    model: Response,
+    draws: int,
+    controls: NDArray[np.floating],
+    grid: Reals,
+    inside: NDArray[np.bool_],
+    truth: Truth,
+    level: float,
+) -> dict[str, float]:
+    """Count the sizes at which pointwise bands of the FEI hold the truth.
+
+    Args:
+        model: trained, its members in draws.
+        draws: D, 2 or more.
+        controls: (N, X) of the posts.
+        grid: log followers, (G,).
+        inside: sizes that were observed, (G,); the others are not counted.
+        truth: of the same posts.
+        level: nominal, of the bands.
+
+    Returns:
+        coverage_<kind>: share of posts and sizes; coverage_curve_<kind>: share of sizes, of the average curve of up to
+        500 posts of the kind.
+    """
+    found = {}
+    for kind, curve in truth.curves.items():
+        x = controls[truth.kinds == kind][:_POSTS]
+        members = answers(model, "elasticity", grid, x, grid=True, members=True)
+        values_DNG = members.reshape(draws, -1, *members.shape[1:]).mean(axis=1)
+        for name, values in (("coverage", values_DNG), ("coverage_curve", values_DNG.mean(axis=1))):
+            band = percentile_band(values, level)
+            held = (band.lower <= curve) & (curve <= band.upper)
+            found[f"{name}_{kind}"] = float(held[..., inside].mean())
+    return found
