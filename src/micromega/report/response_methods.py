@@ -70,9 +70,8 @@ def closest(result: "CausalEvaluation") -> str | None:
     where = f" By kind it is closer for {_listed(kinds)} posts." if 0 < len(kinds) < len(result.truth) else ""
     also = [name for name, error in rivals.items() if error < errors[own] and name != best]
     others = f" Closer too: {_listed(also)}." if also else ""
-    begin = own[:1].upper() + own[1:]
     return (
-        f"{begin} is not the best estimator here: the elasticity of {best} is off by {slope(rivals[best], 3)} on "
+        f"{own} is not the best estimator here: the elasticity of {best} is off by {slope(rivals[best], 3)} on "
         f"average, that of {own} by {slope(errors[own], 3)}.{where}{others} {_ONE}"
     )
 

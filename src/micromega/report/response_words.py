@@ -265,17 +265,15 @@ def errors_by_kind(result: "CausalEvaluation") -> dict[str, dict[str, float]]:
 
 def coverage_words(result: "CausalEvaluation") -> str | None:
     """How often bands hold the truth; None where there is no truth or no bootstrap."""
-    own = next(iter(result.metrics.values()), {})
-    known = [kind for kind in result.truth if f"coverage_{kind}" in own]
-    if not known:
+    if not result.coverage:
         return None
-
-    def listed(name: str) -> str:
-        return ", ".join(f"{kind} {percent(own[f'{name}_{kind}'], 0)}" for kind in known)
-
+    posts, average = (
+        ", ".join(f"{kind} {percent(getattr(of, which), 0)}" for kind, of in result.coverage.items())
+        for which in ("posts", "average")
+    )
     return (
         f"Bands of {percent(result.facts['level'], 0)} hold the true elasticity of single posts at these shares of the "
-        f"sizes that were observed: {listed('coverage')}; that of the average curve: {listed('coverage_curve')}."
+        f"sizes that were observed: {posts}; that of the average curve: {average}."
     )
 
 

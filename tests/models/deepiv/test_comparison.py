@@ -116,7 +116,7 @@ def test_every_rival_gives_curves(trained, monkeypatch):
     asked = ("naive", "2sls_2", "2sls_3", "dfiv", "kernel", "control_function")
     found, absent = rivals_of(data, judged, model, *asked, kernel_posts=200)
     assert absent == []
-    named = ["naive network", "2SLS, degree 2", "2SLS, degree 3", "DFIV", "kernel IV", "control function"]
+    named = ["naive network", "2SLS, degree 2", "2SLS, degree 3", "DFIV", "kernel IV", "Control function"]
     assert list(found) == named
     curves = [rival.elasticity for rival in found.values()]
     assert all(curve.std(axis=1).max() > 0 for curve in curves)

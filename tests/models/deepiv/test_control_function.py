@@ -142,5 +142,5 @@ def test_the_network_beside_it_takes_followers_as_they_come():
     config = DeepIV(outcome={"estimation": "control_function"}).config
     values = {"t": torch.randn(9), "z": torch.randn(9, 1), "x": torch.randn(9, 2), "y": torch.randn(9)}
     module = OutcomeModule(config, dataclasses.replace(spec_of(values, torch.ones(9)), treatment="none"))
-    assert module.title == "control function"
+    assert module.title == "Control function"
     assert module.without_instrument.outcome.estimation == "integral"

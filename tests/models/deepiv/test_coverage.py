@@ -8,6 +8,7 @@ import torch
 
 from micromega.models.deepiv.comparison import Truth
 from micromega.models.deepiv.coverage import band_coverage
+from micromega.models.deepiv.result import Coverage
 
 SLOPES = torch.linspace(0, 1, 101)
 
@@ -30,20 +31,18 @@ def test_shares_are_those_of_known_percentiles():
     curves = {"low": np.array([0.5, 0.5, 0.96, 0.94, 0.5]), "high": np.full(5, 1.5)}
     x = np.array([0, 0, 0, 1, 1, 1, 0, 0], dtype=np.float64)[:, None]
     found = band_coverage(Lines(), 101, x, grid, inside, Truth(kinds=kinds, curves=curves), 0.9)
-    assert found["coverage_low"] == pytest.approx((3 * 3 + 0) / 16)  # at x = 1 none but … below 1.05
-    assert found["coverage_high"] == pytest.approx(0.5)
+    assert found["low"].posts == pytest.approx((3 * 3 + 0) / 16)  # at x = 1 none but … below 1.05
+    assert found["high"].posts == pytest.approx(0.5)
     # averages of draws: .25 and .5 above the slope
-    assert found["coverage_curve_low"] == pytest.approx(1.0)
-    assert found["coverage_curve_high"] == pytest.approx(0.0)
+    assert found["low"].average == pytest.approx(1.0)
+    assert found["high"].average == pytest.approx(0.0)
 
 
 def test_a_report_says_it_and_only_where_it_is_known():
     from micromega.report.response_words import coverage_words
 
-    own = {"coverage_concave": 0.81, "coverage_curve_concave": 0.4}
-    result = SimpleNamespace(metrics={"Deep IV": own}, truth={"concave": 1, "linear": 1}, facts={"level": 0.95})
-    assert "Bands of 95\N{NO-BREAK SPACE}% hold" in coverage_words(result)
-    assert "concave 81\N{NO-BREAK SPACE}%; that of the average curve: concave 40\N{NO-BREAK SPACE}%." in coverage_words(
-        result
-    )
-    assert coverage_words(SimpleNamespace(metrics={"Deep IV": {}}, truth={"concave": 1}, facts={})) is None
+    coverage = {"linear": Coverage(posts=0.7, average=0.3), "concave": Coverage(posts=0.81, average=0.4)}
+    said = coverage_words(SimpleNamespace(coverage=coverage, facts={"level": 0.95})).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.startswith("Bands of 95 % hold")
+    assert said.endswith("average curve: linear 30 %, concave 40 %.")
+    assert coverage_words(SimpleNamespace(coverage={}, facts={})) is None

@@ -10,6 +10,7 @@ from micromega.models.deepiv.arrays import answers
 from micromega.models.deepiv.bands import percentile_band
 from micromega.models.deepiv.causal import Response
 from micromega.models.deepiv.comparison import Truth
+from micromega.models.deepiv.result import Coverage
 
 Reals = NDArray[np.float64]
 _POSTS = 500  # of a kind, at most
@@ -23,7 +24,7 @@ def band_coverage(
     inside: NDArray[np.bool_],
     truth: Truth,
     level: float,
-) -> dict[str, float]:
+) -> dict[str, Coverage]:
     """Count the sizes at which pointwise bands of the FEI hold the truth.
 
     Args:
@@ -36,16 +37,19 @@ def band_coverage(
         level: nominal, of the bands.
 
     Returns:
-        coverage_<kind>: share of posts and sizes; coverage_curve_<kind>: share of sizes, of the average curve of up to
-        500 posts of the kind.
+        Kind -> shares, over up to 500 of its posts.
     """
     found = {}
     for kind, curve in truth.curves.items():
         x = controls[truth.kinds == kind][:_POSTS]
         members = answers(model, "elasticity", grid, x, grid=True, members=True)
         values_DNG = members.reshape(draws, -1, *members.shape[1:]).mean(axis=1)
-        for name, values in (("coverage", values_DNG), ("coverage_curve", values_DNG.mean(axis=1))):
-            band = percentile_band(values, level)
-            held = (band.lower <= curve) & (curve <= band.upper)
-            found[f"{name}_{kind}"] = float(held[..., inside].mean())
+        found[kind] = Coverage(
+            posts=_held(values_DNG, curve, inside, level), average=_held(values_DNG.mean(axis=1), curve, inside, level)
+        )
     return found
+
+
+def _held(values: NDArray[np.floating], curve: Reals, inside: NDArray[np.bool_], level: float) -> float:
+    band = percentile_band(values, level)
+    return float(((band.lower <= curve) & (curve <= band.upper))[..., inside].mean())

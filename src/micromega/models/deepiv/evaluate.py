@@ -20,7 +20,7 @@ from micromega.models.deepiv.groups import groupings
 from micromega.models.deepiv.module import CONTROL_FUNCTION, OutcomeModule, TreatmentModule
 from micromega.models.deepiv.refits import instrument_gain, instrument_shift
 from micromega.models.deepiv.residual_prediction import residual_prediction
-from micromega.models.deepiv.result import CausalEvaluation, Diagnostics, Method
+from micromega.models.deepiv.result import CausalEvaluation, Coverage, Diagnostics, Method
 from micromega.models.deepiv.sensitivity import direct_effect, linear_shift, mean_inside
 from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.strength import first_stage
@@ -85,10 +85,10 @@ def evaluate(
     for method in methods:
         metrics[method.name] |= {"mean_elasticity": method.mean}
         metrics[method.name] |= truth.errors(slopes[method.name], view.inside) if truth else {}
-    if truth and (draws := outcome.config.bootstrap) > 1:
+    coverage, draws = dict[str, Coverage](), outcome.config.bootstrap
+    if truth and draws > 1:
         x = inputs.controls[view.rows]
-        covered = band_coverage(outcome, draws, x, view.grid, view.inside, truth, config.level)
-        metrics[outcome.title] |= covered
+        coverage = band_coverage(outcome, draws, x, view.grid, view.inside, truth, config.level)
     return CausalEvaluation(
         metrics=metrics,
         log_followers=view.grid,
@@ -101,6 +101,7 @@ def evaluate(
         ),
         truth={} if truth is None else truth.curves,
         estimated={} if truth is None else {kind: own[truth.kinds == kind].mean(axis=0) for kind in truth.curves},
+        coverage=coverage,
         methods=methods,
         description=describe(inputs, view.grid, seed=seed),
         absent=tuple(absent),

@@ -19,7 +19,7 @@ from micromega.models.deepiv.treatment import Mixture, MixtureNetwork
 if TYPE_CHECKING:
     from micromega.models.deepiv.data import DeepIVData
 
-DEEP_IV, CONTROL_FUNCTION = "Deep IV", "control function"
+DEEP_IV, CONTROL_FUNCTION = "Deep IV", "Control function"
 """What tables and reports call the two kinds of stage 2."""
 FINGERPRINT = "treatment_fingerprint"
 _NEGATIVE_SLOPES = 10.0  # weight of their punishment, where outcome.nonnegative is on

@@ -84,6 +84,14 @@ class Diagnostics:
     direct: DirectEffect | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """Share of the observed sizes at which bands hold the true FEI: of single posts, and of their average curve."""
+
+    posts: float
+    average: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CausalEvaluation:
     """A causal model judged on a market.
@@ -98,6 +106,7 @@ class CausalEvaluation:
         diagnostics: of the instrument.
         truth: kind of post -> mean true FEI of its posts on the grid, (G,); empty where no truth is known.
         estimated: kind of post -> mean estimated FEI of the same posts, (G,).
+        coverage: kind of post -> how often pointwise bands hold the truth; empty without truth or bootstrap.
         methods: the model and its rivals on all posts, the model first.
         description: what the posts are.
         absent: what could not be computed here, and why, one sentence each.
@@ -113,6 +122,7 @@ class CausalEvaluation:
     diagnostics: Diagnostics
     truth: Mapping[str, Reals] = field(default_factory=lambda: MappingProxyType({}))
     estimated: Mapping[str, Reals] = field(default_factory=lambda: MappingProxyType({}))
+    coverage: Mapping[str, Coverage] = field(default_factory=lambda: MappingProxyType({}))
     methods: tuple[Method, ...] = ()
     description: Description | None = None
     absent: tuple[str, ...] = ()
