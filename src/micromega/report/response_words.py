@@ -272,8 +272,9 @@ def coverage_words(result: "CausalEvaluation") -> str | None:
         for which in ("posts", "average")
     )
     return (
-        f"Bands of {percent(result.facts['level'], 0)} hold the true elasticity of single posts at these shares of the "
-        f"sizes that were observed: {posts}; that of the average curve: {average}."
+        f"Pointwise bands of {percent(result.facts['level'], 0)} over the bootstrap's draws hold the true elasticity "
+        f"of single posts at these shares of the sizes that were observed: {posts}; that of the average curve: "
+        f"{average}."
     )
 
 

@@ -38,6 +38,18 @@ def test_a_rank_is_the_normal_score_of_the_mixtures_distribution():
     assert far[:2].tolist() == [-4, 4]
 
 
+def test_a_treatment_beyond_all_others_has_a_rank():
+    """In float32 the shares of a mixture may add up to more than 1, of which there is no normal score."""
+    generator = torch.Generator().manual_seed(0)
+    scores, means = torch.randn(2, 1, 20_000, 10, generator=generator)
+    mixture = Mixture(
+        log_weights=torch.log_softmax(scores, dim=-1), means=means, log_deviations=torch.full_like(means, -1.0)
+    )
+    far = torch.full((1, 20_000), 9.0)
+    assert (mixture.cumulative(far[..., None]) > 1).any()
+    assert (mixture.rank(far) == 4).all()
+
+
 def test_the_response_to_an_intervention_averages_over_ranks():
     torch.manual_seed(0)
     network = ControlFunctionNetwork(OutcomeConfig(hidden=(8, 4), confounding=(6,)), 1, 2).double()
@@ -79,6 +91,30 @@ def test_ranks_come_from_members_that_have_not_seen_the_row():
     assert other.rank is None
     for batch in given.held_out:
         torch.testing.assert_close(batch.rank, rank[0][batch.row], atol=1e-4, rtol=1e-4)
+
+
+def test_the_ranks_of_a_draw_pool_its_starts():
+    rng = np.random.default_rng(2)
+    values = {name: torch.from_numpy(rng.normal(size=(40, 1))).float() for name in ("z", "x")}
+    values |= {name: torch.from_numpy(rng.normal(size=40)).float() for name in ("t", "y")}
+    tiny = {"epochs": 1, "hidden": (4,)}
+    arrays = {name: of.numpy() for name, of in values.items()}
+    settings = {"treatment": tiny, "outcome": tiny | {"estimation": "control_function"}}
+    model = DeepIV(bootstrap=2, starts=2, **settings).fit(**arrays)
+    members = draw_members(model.config, np.arange(40))
+    given = integrate(
+        model.treatment, values, model.config.outcome, weights=torch.from_numpy(members.weights),
+        held_out=torch.from_numpy(members.held_out), mixed=torch.from_numpy(members.mixed),
+        draw=torch.from_numpy(members.draw),
+    )  # fmt: skip
+    rank = given.rows[0, torch.arange(len(given.rows))].rank
+    below = model.mixture(x=arrays["x"], z=arrays["z"]).cumulative(values["t"][None, :, None])[..., 0]
+    pooled = stats.norm.ppf(below.double().view(2, 2, 40).mean(dim=1))
+    np.testing.assert_allclose(rank, pooled[:, given.rows.trained], atol=1e-3)
+    for batch in given.held_out:
+        own = members.draw[:, None]
+        inside = batch.weight > 0
+        np.testing.assert_allclose(batch.rank[inside], pooled[own, batch.row][inside], atol=1e-3)
 
 
 def confounded(rows, seed=0):
@@ -134,6 +170,7 @@ def test_shape_penalties_work_and_monte_carlo_is_refused():
         for smoothness in (0.0, 30.0)
     )
     assert np.ptp(straight) < 0.3 * np.ptp(bent)
+    assert np.ptp(bent) > 0.1
     with pytest.raises(ConfigError, match="monte_carlo"):
         DeepIV(outcome={"estimation": "control_function", "rule": "monte_carlo"})
 

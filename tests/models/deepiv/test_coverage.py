@@ -31,7 +31,7 @@ def test_shares_are_those_of_known_percentiles():
     curves = {"low": np.array([0.5, 0.5, 0.96, 0.94, 0.5]), "high": np.full(5, 1.5)}
     x = np.array([0, 0, 0, 1, 1, 1, 0, 0], dtype=np.float64)[:, None]
     found = band_coverage(Lines(), 101, x, grid, inside, Truth(kinds=kinds, curves=curves), 0.9)
-    assert found["low"].posts == pytest.approx((3 * 3 + 0) / 16)  # at x = 1 none but … below 1.05
+    assert found["low"].posts == pytest.approx((3 * 3 + 0) / 16)  # at x = 1 the band begins at 1.05
     assert found["high"].posts == pytest.approx(0.5)
     # averages of draws: .25 and .5 above the slope
     assert found["low"].average == pytest.approx(1.0)
@@ -43,6 +43,6 @@ def test_a_report_says_it_and_only_where_it_is_known():
 
     coverage = {"linear": Coverage(posts=0.7, average=0.3), "concave": Coverage(posts=0.81, average=0.4)}
     said = coverage_words(SimpleNamespace(coverage=coverage, facts={"level": 0.95})).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.startswith("Bands of 95 % hold")
+    assert said.startswith("Pointwise bands of 95 % over the bootstrap's draws hold")
     assert said.endswith("average curve: linear 30 %, concave 40 %.")
     assert coverage_words(SimpleNamespace(coverage={}, facts={})) is None

@@ -15,9 +15,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from pytorch_lightning.callbacks import EarlyStopping
 
+from micromega.errors import DataError
 from micromega.models.deepiv.causal import Response
 from micromega.models.deepiv.elasticity import Quantity, blocks
 from micromega.models.deepiv.inputs import check_points
+from micromega.models.deepiv.training import Best
 
 Reals = NDArray[np.float32]
 HELD_OUT_ROWS = 512
@@ -33,6 +35,9 @@ def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any, *, 
         rows: loader.
         held_out: loader, or several.
         patience: stop when `val/best` has stood still for so many epochs; None: never.
+
+    Raises:
+        DataError: a member never had a finite held-out loss; what it would say is what it was drawn as.
     """
     stop = [] if patience is None else [EarlyStopping("val/best", patience=patience)]
     with _quiet():
@@ -50,6 +55,12 @@ def train(module: pl.LightningModule, epochs: int, rows: Any, held_out: Any, *, 
         )
         trainer.fit(module, rows, held_out)
     module.cpu().eval()
+    best = getattr(module, "best", None)
+    if isinstance(best, Best) and not torch.isfinite(best.loss).all():
+        raise DataError(
+            "A network's held-out loss was never a finite number, so nothing was learnt. Lower the learning rate, or "
+            "look for values of t, z, x or y that are far from all others."
+        )
 
 
 def answers(

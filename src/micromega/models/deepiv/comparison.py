@@ -3,13 +3,12 @@
 N posts that curves are averaged over, G log followers, J posts that are judged: no estimator has learnt from them.
 """
 
-import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -41,10 +40,7 @@ TITLES: Mapping[str, str] = {
     "control_function": CONTROL_FUNCTION,
 }
 """Choice of `evaluation.rivals` -> what tables call it."""
-_ESTIMATIONS: Mapping[str, Literal["integral", "control_function"]] = {
-    "deepiv": "integral",
-    "control_function": "control_function",
-}
+_ESTIMATIONS = {"deepiv": "integral", "control_function": "control_function"}
 _DEGREES = {"2sls": 1, "2sls_2": 2, "2sls_3": 3}
 _MOST_TERMS = 2_000
 _NODES = 12
@@ -234,9 +230,7 @@ def _estimator(
     if name == "kernel":
         return KernelIV(seed=seed)
     if name in _ESTIMATIONS:
-        one = model.without_instrument
-        outcome = dataclasses.replace(one.outcome, estimation=_ESTIMATIONS[name])
-        return DeepIV(dataclasses.replace(one, outcome=outcome), seed=seed)
+        return DeepIV(model.without_instrument, seed=seed, outcome={"estimation": _ESTIMATIONS[name]})
     if name == "dfiv":
         from micromega.models.dfiv.estimator import DFIV  # noqa: PLC0415  (it stands on this package)
 

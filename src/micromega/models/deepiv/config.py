@@ -53,8 +53,9 @@ class OutcomeConfig(StageConfig):
     estimation: Literal["integral", "control_function"] = "integral"
     """integral: eq. 5. control_function (Imbens and Newey 2009): impressions at the followers as they came are
     h(t, x) + λ(v, x), where the rank v of the followers among those of the same instrument and controls, F(t | x, z),
-    stands for what moves both. Far less noisy, for one assumption more: at a given x, all that moves followers beside
-    the instrument is one number, which raises them at every value of the instrument."""
+    stands for what moves both. Far less noisy, and it assumes more (verdict.py): at a given x, all that moves followers
+    beside the instrument is one number, more of which means more followers, and the instrument is independent of it
+    and of all else that moves impressions."""
     confounding: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 16)
     """Units of the hidden layers of λ."""
     treatment_scale: Annotated[float, Field(gt=0)] = 1.0
@@ -150,7 +151,8 @@ class DeepIVEvaluationConfig:
     rivals: tuple[Rival, ...] = ("naive", "2sls", "2sls_2")
     """Other estimators, fitted to the same posts: a network that takes followers as they come, two-stage least squares
     (linear, degree 2, degree 3), DFIV, kernel IV, and one network of each stage of Deep IV with the estimation named,
-    where the model itself has another. The last four take as long as a training or longer."""
+    where the model itself has another (settings are those of the model; ranks are not cross-fitted). The last four take
+    as long as a training or longer."""
     kernel_posts: Positive = 4_000
     """That kernel IV is fitted to, at most."""
     refits: bool = True

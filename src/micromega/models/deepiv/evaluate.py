@@ -85,10 +85,10 @@ def evaluate(
     for method in methods:
         metrics[method.name] |= {"mean_elasticity": method.mean}
         metrics[method.name] |= truth.errors(slopes[method.name], view.inside) if truth else {}
-    coverage, draws = dict[str, Coverage](), outcome.config.bootstrap
-    if truth and draws > 1:
+    coverage: Mapping[str, Coverage] = {}
+    if truth and outcome.config.bootstrap > 1:
         x = inputs.controls[view.rows]
-        coverage = band_coverage(outcome, draws, x, view.grid, view.inside, truth, config.level)
+        coverage = band_coverage(outcome, outcome.config.bootstrap, x, view.grid, view.inside, truth, config.level)
     return CausalEvaluation(
         metrics=metrics,
         log_followers=view.grid,

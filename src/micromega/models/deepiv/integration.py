@@ -26,8 +26,8 @@ class Integrated:
 
     Attributes:
         rows: for training.
-        held_out: each member's held-out rows, always with the 12-node Gauss rule: the loss that chooses the epoch has
-            no noise of its own.
+        held_out: each member's held-out rows, always with the 12-node Gauss rule, so that eq. 5 has no noise of its own
+            where it chooses the epoch; the control function looks at ranks instead.
     """
 
     rows: Rows

@@ -182,8 +182,9 @@ class OutcomeModule(Stage):
         if batch.rank is not None:
             loss = squared_error(y, self._observed(batch, x))
             if slopes or self.stage.smoothness:
+                assert isinstance(self.network, ControlFunctionNetwork)
                 at, _ = self._nodes(batch)
-                response = self.network(at, x)
+                response = self.network.response(at, x)
         elif batch.mixture is None:
             at, weight = self._nodes(batch)
             response = self.network(at, x)

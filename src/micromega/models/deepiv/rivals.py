@@ -46,7 +46,9 @@ class NaiveNetwork:
             name: {**base[name], **value} if isinstance(value, Mapping) and isinstance(base.get(name), dict) else value
             for name, value in settings.items()
         }
-        self.config: DeepIVModelConfig = build(DeepIVModelConfig, {**base, **changed}, "", "NaiveNetwork")
+        both = {**base, **changed}
+        both["outcome"] = {**both["outcome"], "estimation": "integral"}  # there is no rank without an instrument
+        self.config: DeepIVModelConfig = build(DeepIVModelConfig, both, "", "NaiveNetwork")
         self.seed = seed
         self._module: OutcomeModule | None = None
 

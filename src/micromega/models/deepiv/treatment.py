@@ -68,7 +68,8 @@ class Mixture:
 
     def rank(self, t: Tensor) -> Tensor:
         """Normal score of the probability of at most t, within ±4; (E or 1, B) -> (E, B)."""
-        score: Tensor = torch.special.ndtri(self.cumulative(t[..., None])[..., 0])
+        below = self.cumulative(t[..., None])[..., 0].clamp_max(1)  # a sum of rounded shares may exceed 1
+        score: Tensor = torch.special.ndtri(below)
         return score.clamp(-_FARTHEST_RANK, _FARTHEST_RANK)
 
     def quantile(self, level: Tensor) -> Tensor:

@@ -17,9 +17,11 @@ UNTESTABLE = (
 )
 
 ONE_CAUSE = (
-    "The control function needs one thing more than a valid instrument, and no test shows it either: given controls, "
-    "all that moves the treatment beside the instrument is one number, and more of it never lowers the treatment. Deep "
-    "IV does without (evaluation.rivals=[deepiv] fits it to the same posts): where the two disagree, trust neither."
+    "The control function needs more than Deep IV does, and no test shows it either: given the controls, all that "
+    "moves the treatment beside the instrument is one number, and more of it means more of the treatment; and the "
+    "instrument is independent of that number together with whatever else moves the outcome, where Deep IV asks "
+    "that it does not move the mean of that. evaluation.rivals=[deepiv] fits Deep IV to the same posts: where the "
+    "two disagree, trust neither."
 )
 
 _LEVEL = 0.05
