@@ -138,6 +138,16 @@ def test_a_rival_that_cannot_be_fitted_is_said(trained):
     assert absent[0].startswith("2SLS, linear is not in the table: ")
 
 
+def test_a_rival_that_the_models_settings_forbid_is_said(market):
+    data, found = data_of(market), data_of(market).inputs
+    arrays = {"x": found.controls, "z": found.instrument, "t": found.treatment, "y": found.outcome}
+    model = DeepIV(treatment=QUICK, outcome=QUICK | {"rule": "monte_carlo"}).fit(**arrays, cluster=found.author)
+    judged = judged_posts(model.outcome, model.treatment, data, seed=5)
+    rivals, absent = rivals_of(data, judged, model, "control_function")
+    assert rivals == {}
+    assert "monte_carlo" in absent[0]
+
+
 def test_the_model_is_not_its_own_rival(trained):
     data, _, judged = trained
 

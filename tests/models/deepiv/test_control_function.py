@@ -65,6 +65,11 @@ def test_the_response_to_an_intervention_averages_over_ranks():
         assert abs(average - float(network.observed(t, torch.zeros(1, 1).double(), x))) > 1e-4  # the rank matters
 
 
+def integrated(model, values, members, outcome):
+    given = {name: torch.from_numpy(getattr(members, name)) for name in ("weights", "held_out", "mixed", "draw")}
+    return integrate(model.treatment, values, outcome, **given)
+
+
 def test_ranks_come_from_members_that_have_not_seen_the_row():
     rng = np.random.default_rng(1)
     values = {name: torch.from_numpy(rng.normal(size=(60, 1))).float() for name in ("z", "x")}
@@ -73,20 +78,13 @@ def test_ranks_come_from_members_that_have_not_seen_the_row():
     arrays = {name: of.numpy() for name, of in values.items()}
     model = DeepIV(folds=3, treatment=tiny, outcome=tiny | {"estimation": "control_function"}).fit(**arrays)
     members = draw_members(model.config, np.arange(60))
-    seen, held_out = torch.from_numpy(members.weights), torch.from_numpy(members.held_out)
-    given = integrate(
-        model.treatment, values, model.config.outcome, weights=seen, held_out=held_out,
-        mixed=torch.from_numpy(members.mixed), draw=torch.from_numpy(members.draw),
-    )  # fmt: skip
+    given = integrated(model, values, members, model.config.outcome)
     rank = given.rows[0, torch.arange(60)].rank
     mixture = model.mixture(x=arrays["x"], z=arrays["z"])
     by_member = mixture.rank(values["t"][None])
-    own = held_out.argmax(dim=0)  # the fold that leaves the row out
+    own = members.held_out.argmax(axis=0)  # the fold that leaves the row out
     torch.testing.assert_close(rank[0], by_member[own, torch.arange(60)], atol=1e-4, rtol=1e-4)
-    other = integrate(
-        model.treatment, values, OutcomeConfig(nodes=5), weights=seen, held_out=held_out,
-        mixed=torch.from_numpy(members.mixed), draw=torch.from_numpy(members.draw),
-    ).rows[0, torch.arange(2)]  # fmt: skip
+    other = integrated(model, values, members, OutcomeConfig(nodes=5)).rows[0, torch.arange(2)]
     assert other.nodes.shape == (1, 2, 5), "the rule is that of the stage 2 at hand, not of the stage 1 it stands on"
     assert other.rank is None
     for batch in given.held_out:
@@ -102,11 +100,7 @@ def test_the_ranks_of_a_draw_pool_its_starts():
     settings = {"treatment": tiny, "outcome": tiny | {"estimation": "control_function"}}
     model = DeepIV(bootstrap=2, starts=2, **settings).fit(**arrays)
     members = draw_members(model.config, np.arange(40))
-    given = integrate(
-        model.treatment, values, model.config.outcome, weights=torch.from_numpy(members.weights),
-        held_out=torch.from_numpy(members.held_out), mixed=torch.from_numpy(members.mixed),
-        draw=torch.from_numpy(members.draw),
-    )  # fmt: skip
+    given = integrated(model, values, members, model.config.outcome)
     rank = given.rows[0, torch.arange(len(given.rows))].rank
     below = model.mixture(x=arrays["x"], z=arrays["z"]).cumulative(values["t"][None, :, None])[..., 0]
     pooled = stats.norm.ppf(below.double().view(2, 2, 40).mean(dim=1))
