@@ -65,7 +65,7 @@ SOURCES = (
         ("posts.csv.gz", "influencers.csv", "brand_accounts.csv"),
     ),
     Source("tiktok_creators_2020", "tiktok-creators-2020", ("videos.csv.gz",)),
-    Source("tiktok_creators_2020", "tiktok-creators-2020", ("song_videos.csv.gz",), {"songs": True}),
+    Source("tiktok_creators_2020", "tiktok-creators-2020", ("song_videos.csv.gz",), {"videos": "songs"}),
     Source("tiktok_trending_2020", "tiktok-trending-2020", ("trending.csv",)),
     Source("tiktok_growth_vietnam_2025", "tiktok-growth-vn-2025", ("crawl1.csv.gz", "crawl2.csv.gz")),
     Source("toplists_2022", "influencer-toplists-2022", ("influencer_panel.csv.gz", "top_instagram_200.csv")),

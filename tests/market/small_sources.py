@@ -102,7 +102,7 @@ SONGS = Source(
         ),
         "top_creators.csv": CREATORS.files["top_creators.csv"],
     },
-    options={"songs": True},
+    options={"videos": "songs"},
     text=("song_videos.csv.gz", "song"),
 )
 

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from micromega.config.base import config
 
+Videos = Literal["creators", "songs", "pooled"]
+"""Which videos of tiktok_creators_2020."""
+
 
 @config(group="market/folder", target="micromega.market.folder:build")
 class Folder:
@@ -64,8 +67,8 @@ class InstagramIndonesia2020(_Source):
 class TiktokCreators2020(_Source):
     """Real TikTok videos of autumn 2020 with their creators' followers, hearts and numbers of videos."""
 
-    songs: bool = False
-    """Take the videos of 20 songs (smaller creators) instead of those of the suggested accounts."""
+    videos: Videos = "creators"
+    """Of the suggested creators, of 20 songs (smaller creators), or both pooled."""
 
 
 @config(group="market/tiktok_trending_2020", target="micromega.market.importers.tiktok_trending_2020:build")

@@ -1,4 +1,5 @@
 import ast
+import shutil
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ from small_sources import CREATORS, P1, P2, P3, P4, SONGS, A, B, C, X, rows_of
 from micromega.errors import DataError
 from micromega.market import open_market
 from micromega.market.config import TiktokCreators2020
+from micromega.market.importers.tiktok_creators_2020 import import_folder
 
 VIDEOS, TOP = CREATORS.files["videos.csv.gz"], CREATORS.files["top_creators.csv"]
 
@@ -79,6 +81,33 @@ def test_bad_cells_are_named_and_can_be_dropped(tmp_path, file, old, new, words)
     assert any(words in note for note in market.notes)
 
 
+def test_pooled_videos_are_those_of_both_files_once(tmp_path):
+    folder = CREATORS.write(tmp_path / "source")
+    SONGS.write(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "song_videos.csv.gz", folder)
+    pooled, first, second = (
+        import_folder(folder, tmp_path / f"market-{videos}", videos=videos)
+        for videos in ("pooled", "creators", "songs")
+    )
+    own = first.table("posts").to_pylist()
+    known = {post["post_id"] for post in own}
+    assert known == {P1, P2, P3, P4}  # both videos of the songs' file stand in the other too
+    assert {post["post_id"]: post for post in pooled.table("posts").to_pylist()} == {p["post_id"]: p for p in own}
+    assert any("2 videos stand in both files" in note for note in pooled.notes)
+    ids = {row["account_id"] for of in (first, second) for row in of.table("accounts").to_pylist()}
+    assert set(pooled.table("accounts")["account_id"].to_pylist()) == ids
+
+
+def test_pooled_videos_of_songs_alone_keep_their_song(tmp_path):
+    folder = CREATORS.write(tmp_path / "source")
+    other = SONGS.files["song_videos.csv.gz"].replace(P1, "5" * 16).replace(P2, "6" * 16)
+    SONGS.write(tmp_path / "songs", song_videos=other)
+    shutil.copy(tmp_path / "songs" / "song_videos.csv.gz", folder)
+    posts = import_folder(folder, tmp_path / "market", videos="pooled").table("posts").to_pylist()
+    assert len(posts) == 6
+    assert next(post for post in posts if post["post_id"] == "5" * 16)["music_id"] == "6866862002669718277"
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("songs", "videos", "creators", "used", "followers", "plays", "pair"),
@@ -89,7 +118,7 @@ def test_bad_cells_are_named_and_can_be_dropped(tmp_path, file, old, new, words)
 )
 def test_the_real_source(public_data, tmp_path, songs, videos, creators, used, followers, plays, pair):
     folder = public_data / "tiktok-creators-2020"
-    market = open_market(TiktokCreators2020(path=str(folder), songs=songs), tmp_path)
+    market = open_market(TiktokCreators2020(path=str(folder), videos="songs" if songs else "creators"), tmp_path)
     rows = rows_of(folder / ("song_videos.csv.gz" if songs else "videos.csv.gz"))
     accounts, posts = market.table("accounts"), market.table("posts")
     # The numbers of the source's README.

@@ -2,7 +2,7 @@
 
 Published as "TikTok_famous" by the DataRes student group at UCLA (I. Tran and others), pseudonymised: the 25 or so
 latest videos of the most followed accounts and of those that TikTok suggests from them; or the videos of about 20
-sounds, whose creators are smaller. Files and columns read:
+sounds, whose creators are smaller; or both pooled. Files and columns read:
 
 - videos.csv.gz (or song_videos.csv.gz): video_id, creator_id, create_time (Unix seconds), n_likes, n_shares,
   n_comments, n_plays (impressions), n_followers, n_total_likes (the creator's hearts), n_total_vids; videos:
@@ -10,6 +10,7 @@ sounds, whose creators are smaller. Files and columns read:
 - top_creators.csv: creator_id, Country, Followers (as "78.9m"), Brand Account (1: a brand), Genre (the first is taken)
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from micromega.market.checks import OnBadRows
-from micromega.market.config import TiktokCreators2020
+from micromega.market.config import TiktokCreators2020, Videos
 from micromega.market.importers.cells import newest, or_null, tidy_hashtags
 from micromega.market.importers.source import ACCOUNT_ID, POST_ID, SourceTable, files_of, read_csv
 from micromega.market.importers.times import UNIX
@@ -27,6 +28,7 @@ from micromega.market.schemas import COUNT, REAL, TEXT
 from micromega.market.write import write_market
 
 VIDEOS, SONGS, TOP = "videos.csv.gz", "song_videos.csv.gz", "top_creators.csv"
+FILES: Mapping[Videos, Sequence[str]] = {"creators": (VIDEOS,), "songs": (SONGS,), "pooled": (VIDEOS, SONGS)}
 _COUNTS = {"n_likes": "likes", "n_comments": "comments", "n_shares": "shares", "n_plays": "impressions"}
 _COLUMNS = ("video_id", "creator_id", "create_time", *_COUNTS, "n_followers", "n_total_likes", "n_total_vids")
 _ORIGINAL = (
@@ -46,15 +48,17 @@ def build(config: TiktokCreators2020, cache: Path) -> Market:
     Returns:
         The validated market.
     """
-    sources, folder = files_of(config.path, (SONGS if config.songs else VIDEOS, TOP)), Path(config.path)
+    sources, folder = files_of(config.path, (*FILES[config.videos], TOP)), Path(config.path)
 
     def make(target: Path) -> Market:
-        return import_folder(folder, target, on_bad_rows=config.on_bad_rows, songs=config.songs)
+        return import_folder(folder, target, on_bad_rows=config.on_bad_rows, videos=config.videos)
 
     return cached(config, cache, sources, make)
 
 
-def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error", songs: bool = False) -> Market:
+def import_folder(
+    source: Path, target: Path, *, on_bad_rows: OnBadRows = "error", videos: Videos = "creators"
+) -> Market:
     """Turn the source's files into a market folder.
 
     `past_hearts`, the instrument of Tian et al. 2022, is the mean of the creator's other videos,
@@ -66,7 +70,7 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
         source: folder with the files.
         target: market folder to make.
         on_bad_rows: "error" or "drop".
-        songs: take song_videos.csv.gz instead of videos.csv.gz.
+        videos: of the suggested creators, of songs, or both pooled; a video in both files is taken from the first.
 
     Returns:
         The market.
@@ -79,8 +83,36 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
     top.unique("creator_id")
     top.short_count("Followers")
     top.choice("Brand Account", ("0", "1"))
+    read = [_read(source / name, on_bad_rows) for name in FILES[videos]]
+    posts = pa.concat_tables([_posts(rows, songs=name == SONGS) for name, rows in read], promote_options="default")
+    kept = _first_of_each(posts["post_id"])
+    twice = [f"{len(posts) - len(kept)} videos stand in both files: once."] if len(kept) < len(posts) else []
+    tables = {"accounts": _accounts([rows for _, rows in read], top), "posts": posts.take(kept)}
+    return write_market(
+        target,
+        tables,
+        name="tiktok-creators-2020" if videos == "creators" else f"tiktok-creators-2020-{videos}",
+        currency="USD",
+        source="github.com/ivantran96/TikTok_famous, commit 68d2d9e, pseudonymised; licence: none stated",
+        notes=[
+            "past_hearts is unknown where the creator shows no other video, or fewer hearts than the video has.",
+            "Followers, hearts and numbers of videos are those of the crawl (autumn 2020), not of the publication.",
+            "Counts above about 10,000 are rounded as TikTok shows them. Impressions are plays.",
+            "A selection: accounts that TikTok suggests, mostly above a million followers; or the most played videos "
+            "of some sounds. Many videos share one creator: split and resample by creator.",
+            "The instrument is nearly a proxy of the followers; whether it acts through them alone is doubtful.",
+            *twice,
+            *top.notes,
+            *(note for _, rows in read for note in rows.notes),
+        ],
+    )
+
+
+def _read(file: Path, on_bad_rows: OnBadRows) -> tuple[str, SourceTable]:
+    """Read and check one file of videos: its name and rows."""
+    songs = file.name == SONGS
     own = ("song_id",) if songs else ("hashtags", "song", "video_length")
-    rows = read_csv(source / (SONGS if songs else VIDEOS), (*_COLUMNS, *own), on_bad_rows)
+    rows = read_csv(file, (*_COLUMNS, *own), on_bad_rows)
     rows.ids("video_id", POST_ID)
     rows.unique("video_id")
     rows.ids("creator_id", ACCOUNT_ID)
@@ -92,27 +124,16 @@ def import_folder(source: Path, target: Path, *, on_bad_rows: OnBadRows = "error
     if not songs:
         rows.text_lists("hashtags", python=True)
         rows.number("video_length")
-    tables = {"accounts": _accounts(rows, top), "posts": _posts(rows, songs)}
-    return write_market(
-        target,
-        tables,
-        name="tiktok-creators-2020-songs" if songs else "tiktok-creators-2020",
-        currency="USD",
-        source="github.com/ivantran96/TikTok_famous, commit 68d2d9e, pseudonymised; licence: none stated",
-        notes=[
-            "past_hearts is unknown where the creator shows no other video, or fewer hearts than the video has.",
-            "Followers, hearts and numbers of videos are those of the crawl (autumn 2020), not of the publication.",
-            "Counts above about 10,000 are rounded as TikTok shows them. Impressions are plays.",
-            "A selection: accounts that TikTok suggests, mostly above a million followers; or the most played videos "
-            "of some sounds. Many videos share one creator: split and resample by creator.",
-            "The instrument is nearly a proxy of the followers; whether it acts through them alone is doubtful.",
-            *top.notes,
-            *rows.notes,
-        ],
-    )
+    return file.name, rows
 
 
-def _posts(rows: SourceTable, songs: bool) -> pa.Table:
+def _first_of_each(ids: pa.ChunkedArray) -> pa.Array:
+    """Places of the first row of each id, in order."""
+    _, first = np.unique(np.asarray(ids.to_numpy(), str), return_index=True)
+    return pa.array(np.sort(first))
+
+
+def _posts(rows: SourceTable, *, songs: bool) -> pa.Table:
     likes, hearts = rows.integers("n_likes"), rows.integers("n_total_likes")
     others = pc.subtract(rows.integers("n_total_vids"), 1)
     rest = pc.subtract(hearts, likes)
@@ -140,15 +161,18 @@ def _posts(rows: SourceTable, songs: bool) -> pa.Table:
     return pa.table(columns)
 
 
-def _accounts(rows: SourceTable, top: SourceTable) -> pa.Table:
-    seen = pa.table(
-        {
-            "account_id": rows.rows["creator_id"],
-            "posted_at": rows.times("create_time", UNIX),
-            "seen": rows.integers("n_followers"),
-            "hearts": rows.integers("n_total_likes"),
-            "videos": rows.integers("n_total_vids"),
-        }
+def _accounts(read: Sequence[SourceTable], top: SourceTable) -> pa.Table:
+    seen = pa.concat_tables(
+        pa.table(
+            {
+                "account_id": rows.rows["creator_id"],
+                "posted_at": rows.times("create_time", UNIX),
+                "seen": rows.integers("n_followers"),
+                "hearts": rows.integers("n_total_likes"),
+                "videos": rows.integers("n_total_vids"),
+            }
+        )
+        for rows in read
     )
     genre = pc.utf8_trim_whitespace(pc.replace_substring_regex(top.rows["Genre"], ",.*$", ""))
     listed = pa.table(

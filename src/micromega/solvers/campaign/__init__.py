@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from micromega.solvers.campaign.audiences import Audiences, gains, maximise_reach, reach
     from micromega.solvers.campaign.build import build_problem
     from micromega.solvers.campaign.certify import verify
     from micromega.solvers.campaign.frontier import budget_curve
@@ -29,23 +30,31 @@ if TYPE_CHECKING:
     from micromega.solvers.campaign.table import plan_table
 
 __all__ = [
+    "Audiences",
     "CampaignProblem",
     "CountRows",
     "budget_curve",
     "build_problem",
     "explain",
+    "gains",
+    "maximise_reach",
     "plan_table",
+    "reach",
     "solve",
     "verify",
 ]
 
 _HOME = {
+    "Audiences": "audiences",
     "CampaignProblem": "problem",
     "CountRows": "problem",
     "budget_curve": "frontier",
     "build_problem": "build",
     "explain": "infeasible",
+    "gains": "audiences",
+    "maximise_reach": "audiences",
     "plan_table": "table",
+    "reach": "audiences",
     "solve": "ilp",
     "verify": "certify",
 }

@@ -36,10 +36,10 @@ class CountRows:
     settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _freeze(self, "start", self.start, np.int64)
-        _freeze(self, "members", self.members, np.int64)
-        _freeze(self, "lower", self.lower, np.float64)
-        _freeze(self, "upper", self.upper, np.float64)
+        freeze(self, "start", self.start, np.int64)
+        freeze(self, "members", self.members, np.int64)
+        freeze(self, "lower", self.lower, np.float64)
+        freeze(self, "upper", self.upper, np.float64)
         rows = len(self.names)
         if not (len(self.settings) == len(self.lower) == len(self.upper) == len(self.start) - 1 == rows):
             raise DataError(
@@ -179,14 +179,14 @@ class CampaignProblem:
 
     def __post_init__(self) -> None:
         n = len(self.creator_id)
-        _freeze(self, "creator_id", self.creator_id, np.str_)
-        _freeze(self, "content_type", _or_default(self.content_type, n, "post"), np.str_)
-        _freeze(self, "event_id", _or_default(self.event_id, n, "campaign"), np.str_)
-        _freeze(self, "offset_days", _or_default(self.offset_days, n, 0), np.int64)
-        _freeze(self, "date", _or_default(self.date, n, np.datetime64("NaT")), "datetime64[D]")
-        _freeze(self, "effectiveness", self.effectiveness, np.float64)
-        _freeze(self, "std", _or_default(self.std, n, 0.0), np.float64)
-        _freeze(self, "price", self.price, np.float64)
+        freeze(self, "creator_id", self.creator_id, np.str_)
+        freeze(self, "content_type", _or_default(self.content_type, n, "post"), np.str_)
+        freeze(self, "event_id", _or_default(self.event_id, n, "campaign"), np.str_)
+        freeze(self, "offset_days", _or_default(self.offset_days, n, 0), np.int64)
+        freeze(self, "date", _or_default(self.date, n, np.datetime64("NaT")), "datetime64[D]")
+        freeze(self, "effectiveness", self.effectiveness, np.float64)
+        freeze(self, "std", _or_default(self.std, n, 0.0), np.float64)
+        freeze(self, "price", self.price, np.float64)
         for name in ("content_type", "event_id", "offset_days", "date", "effectiveness", "std", "price"):
             shape = getattr(self, name).shape
             if shape != (n,):
@@ -238,7 +238,7 @@ class CampaignProblem:
         return self.budget * (1 + TOLERANCE)
 
 
-def _freeze(holder: object, name: str, values: Any, dtype: Any) -> None:
+def freeze(holder: object, name: str, values: Any, dtype: Any) -> None:
     """Store a read-only copy of an array in a frozen dataclass."""
     array = np.array(values, dtype=dtype)
     array.flags.writeable = False
