@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from micromega.solvers.campaign import CampaignProblem, CountRows
+from micromega.solvers.campaign import CampaignProblem, LinearRows
 
 
 def _random_problem(rng: np.random.Generator, tuples: int) -> CampaignProblem:
@@ -19,22 +19,24 @@ def _random_problem(rng: np.random.Generator, tuples: int) -> CampaignProblem:
     price = rng.integers(0, 7, tuples).astype(float) if whole else rng.lognormal(1, 0.7, tuples)
     rows = []
     if rng.random() < 0.7:
-        rows.append(CountRows.by_key(creator, setting="max_posts", name="creator {key}", upper=int(rng.integers(1, 3))))
+        rows.append(
+            LinearRows.by_key(creator, setting="max_posts", name="creator {key}", upper=int(rng.integers(1, 3)))
+        )
     if rng.random() < 0.5:
         wanted = rng.integers(0, 3, 3)
         rows.append(
-            CountRows.of(
+            LinearRows.of(
                 (f"coverage.{c}", f"category {c}", np.flatnonzero(category == c), wanted[c], np.inf) for c in range(3)
             )
         )
     if rng.random() < 0.4:
         low = int(rng.integers(0, 3))
         high = low + int(rng.integers(0, 3))
-        rows.append(CountRows.by_key(event, setting="posts_per_event", name="event {key}", lower=low, upper=high))
+        rows.append(LinearRows.by_key(event, setting="posts_per_event", name="event {key}", lower=low, upper=high))
     if rng.random() < 0.2:
-        rows.append(CountRows.of([("must_include", "creator 0", np.flatnonzero(creator == 0), 1, np.inf)]))
+        rows.append(LinearRows.of([("must_include", "creator 0", np.flatnonzero(creator == 0), 1, np.inf)]))
     if rng.random() < 0.2:
-        rows.append(CountRows.of([("any", "some tuples", np.flatnonzero(rng.random(tuples) < 0.5), 0, 2)]))
+        rows.append(LinearRows.of([("any", "some tuples", np.flatnonzero(rng.random(tuples) < 0.5), 0, 2)]))
     return CampaignProblem(
         creator_id=creator.astype(str),
         event_id=event.astype(str),
@@ -44,7 +46,7 @@ def _random_problem(rng: np.random.Generator, tuples: int) -> CampaignProblem:
         price=price,
         budget=float(rng.choice([0.0, 1.0, 0.2, 0.5]) * price.sum()),
         rho=float(rng.choice([0.0, 0.7])),
-        rows=CountRows.stack(rows),
+        rows=LinearRows.stack(rows),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from micromega.solvers.campaign import CampaignProblem, CountRows, solve, verify
+from micromega.solvers.campaign import CampaignProblem, LinearRows, solve, verify
 from micromega.solvers.campaign.certify import upper_bound
 from micromega.solvers.plan import Proof, Status
 
@@ -24,7 +24,7 @@ def problem():
         price=rng.lognormal(2, 1, 30),
         budget=60.0,
         currency="USD",
-        rows=CountRows.by_key(category, setting="coverage", name="category {key}", lower=2, upper=8),
+        rows=LinearRows.by_key(category, setting="coverage", name="category {key}", lower=2, upper=8),
     )
 
 
@@ -66,7 +66,7 @@ def test_missing_coverage(problem, plan):
 
 
 def test_too_many_of_a_kind():
-    rows = CountRows.of([("cap", "at most 1 of these", [0, 1, 2], 0, 1)])
+    rows = LinearRows.of([("cap", "at most 1 of these", [0, 1, 2], 0, 1)])
     problem = CampaignProblem(
         creator_id=np.array(list("abc")), effectiveness=np.ones(3), price=np.ones(3), budget=9.0, rows=rows
     )
@@ -150,7 +150,7 @@ def test_proof_that_runs_in_circles_proves_nothing():
 @pytest.mark.parametrize("size", [1e6, 1e17, 1e50, 1e99])
 def test_huge_multipliers_do_not_prove_by_rounding(size):
     """Both members must be chosen: -size·2 + 2·size is 0 in floating point, with the values 5 and 7 lost on the way."""
-    rows = CountRows.of([("both", "both", [0, 1], 2, 2), ("any", "any", [0, 1], 0, 2)])
+    rows = LinearRows.of([("both", "both", [0, 1], 2, 2), ("any", "any", [0, 1], 0, 2)])
     problem = CampaignProblem(
         creator_id=np.array(["a", "b"]), effectiveness=[5.0, 7.0], price=[1.0, 1.0], budget=3.0, rows=rows
     )

@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from micromega.solvers.campaign import CampaignProblem, CountRows, core, ilp, plan_table, solve, verify
+from micromega.solvers.campaign import CampaignProblem, LinearRows, core, ilp, plan_table, solve, verify
 from micromega.solvers.campaign.config import CvxpyConfig
 from micromega.solvers.campaign.matrix import Answer, ask
 from micromega.solvers.plan import Status
@@ -22,7 +22,7 @@ def small(effectiveness, price, budget, rows=(), **others):
         effectiveness=np.array(effectiveness, float),
         price=np.array(price, float),
         budget=budget,
-        rows=CountRows.of(rows),
+        rows=LinearRows.of(rows),
         **others,
     )
 
@@ -89,11 +89,11 @@ def test_equals_scipy_milp_at_middle_size(seed):
         effectiveness=value,
         price=price,
         budget=300.0,
-        rows=CountRows.stack(
+        rows=LinearRows.stack(
             [
-                CountRows.by_key(creator, setting="cap", name="{key}", upper=1),
-                CountRows.by_key(category, setting="cover", name="{key}", lower=3),
-                CountRows.by_key(event, setting="event", name="{key}", lower=8, upper=15),
+                LinearRows.by_key(creator, setting="cap", name="{key}", upper=1),
+                LinearRows.by_key(category, setting="cover", name="{key}", lower=3),
+                LinearRows.by_key(event, setting="event", name="{key}", lower=8, upper=15),
             ]
         ),
     )

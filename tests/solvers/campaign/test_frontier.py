@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from micromega.errors import ConfigError
-from micromega.solvers.campaign import CampaignProblem, CountRows, budget_curve, frontier, solve
+from micromega.solvers.campaign import CampaignProblem, LinearRows, budget_curve, frontier, solve
 
 
 def test_every_point_is_the_optimum(random_problem, brute_force):
@@ -33,7 +33,7 @@ def test_default_grid_and_shape():
         effectiveness=rng.lognormal(2, 1, 80),
         price=rng.lognormal(2, 1, 80),
         budget=100.0,
-        rows=CountRows.by_key(np.arange(80) // 2, setting="cap", name="{key}", upper=1),
+        rows=LinearRows.by_key(np.arange(80) // 2, setting="cap", name="{key}", upper=1),
     )
     curve = budget_curve(problem)
     assert curve.budgets == pytest.approx(np.linspace(0, 200, 13))
@@ -52,7 +52,7 @@ def test_shadow_price_is_the_slope_of_the_relaxation():
         effectiveness=rng.lognormal(2, 1, 80),
         price=rng.uniform(1, 20, 80),
         budget=100.0,
-        rows=CountRows.by_key(np.arange(80) // 2, setting="cap", name="{key}", upper=1),
+        rows=LinearRows.by_key(np.arange(80) // 2, setting="cap", name="{key}", upper=1),
     )
     curve = budget_curve(problem, budgets=np.linspace(20, 300, 8))
     assert np.all(np.diff(curve.shadow_price) <= 1e-9)

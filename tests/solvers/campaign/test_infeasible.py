@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from micromega.errors import InfeasibleError
-from micromega.solvers.campaign import CampaignProblem, CountRows, explain, solve
+from micromega.solvers.campaign import CampaignProblem, LinearRows, explain, solve
 from micromega.solvers.plan import Status
 
 
@@ -18,7 +18,7 @@ def keep(problem, settings):
         if rows.settings[r] in settings
     ]
     budget = problem.budget if "budget" in settings else float(problem.price.sum())
-    return dataclasses.replace(problem, rows=CountRows.of(parts), budget=budget)
+    return dataclasses.replace(problem, rows=LinearRows.of(parts), budget=budget)
 
 
 def problem_of(price, budget, rows):
@@ -28,7 +28,7 @@ def problem_of(price, budget, rows):
         price=np.array(price, float),
         budget=budget,
         currency="USD",
-        rows=CountRows.of(rows),
+        rows=LinearRows.of(rows),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import micromega.solvers.campaign
 from micromega.errors import ConfigError, DataError
-from micromega.solvers.campaign import CampaignProblem, CountRows
+from micromega.solvers.campaign import CampaignProblem, LinearRows
 from micromega.solvers.campaign.config import CampaignConfig, CvxpyConfig
 
 
@@ -48,7 +48,7 @@ def test_arrays_are_copied_and_frozen():
         ({"budget": np.inf}, ConfigError, "budget is inf"),
         ({"rho": -0.1}, ConfigError, "rho"),
         ({"creator_id": np.array(["a", "a"])}, DataError, r"given twice, the first is \(a, post, campaign, 0\)"),
-        ({"rows": CountRows.of([("s", "n", [2], 0, 1)])}, DataError, "outside 0..1"),
+        ({"rows": LinearRows.of([("s", "n", [2], 0, 1)])}, DataError, "outside 0..1"),
     ],
 )
 def test_refusals(changes, error, words):
@@ -70,23 +70,23 @@ def test_refusals(changes, error, words):
 )
 def test_rows_refuse(row, error, words):
     with pytest.raises(error, match=words):
-        CountRows.of([("first", "first", [0, 1], 0, 1), row])
+        LinearRows.of([("first", "first", [0, 1], 0, 1), row])
 
 
 def test_rows_of_broken_shape():
     with pytest.raises(DataError, match="start"):
-        CountRows(start=np.array([0, 2]), members=np.array([0]), lower=[0], upper=[1], names=("n",), settings=("s",))
+        LinearRows(start=np.array([0, 2]), members=np.array([0]), lower=[0], upper=[1], names=("n",), settings=("s",))
     with pytest.raises(DataError, match="start needs one more"):
-        CountRows(start=np.array([0]), members=np.zeros(0, int), lower=[0], upper=[1], names=("n",), settings=("s",))
+        LinearRows(start=np.array([0]), members=np.zeros(0, int), lower=[0], upper=[1], names=("n",), settings=("s",))
 
 
 def test_by_key_and_stack_are_the_same_as_one_by_one():
     keys = np.array(["x", "y", "x", "z"])
-    rows = CountRows.stack(
+    rows = LinearRows.stack(
         [
-            CountRows.by_key(keys, setting="cap", name="cap of {key}", upper=1),
-            CountRows(),
-            CountRows.of([("all", "everything", range(4), 2, 3)]),
+            LinearRows.by_key(keys, setting="cap", name="cap of {key}", upper=1),
+            LinearRows(),
+            LinearRows.of([("all", "everything", range(4), 2, 3)]),
         ]
     )
     assert rows.names == ("cap of x", "cap of y", "cap of z", "everything")

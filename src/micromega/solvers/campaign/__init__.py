@@ -2,7 +2,7 @@
 
 Example:
     >>> import numpy as np
-    >>> from micromega.solvers.campaign import CampaignProblem, CountRows, solve, verify
+    >>> from micromega.solvers.campaign import CampaignProblem, solve, verify
     >>> problem = CampaignProblem(
     ...     creator_id=np.array(["ann", "bob", "cy"]),
     ...     effectiveness=np.array([60.0, 100.0, 120.0]),
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from micromega.solvers.campaign.frontier import budget_curve
     from micromega.solvers.campaign.ilp import solve
     from micromega.solvers.campaign.infeasible import explain
-    from micromega.solvers.campaign.problem import CampaignProblem, CountRows
+    from micromega.solvers.campaign.problem import CampaignProblem, LinearRows, Switches
     from micromega.solvers.campaign.table import plan_table
 
 __all__ = [
     "Audiences",
     "CampaignProblem",
-    "CountRows",
+    "LinearRows",
+    "Switches",
     "budget_curve",
     "build_problem",
     "explain",
@@ -47,7 +48,8 @@ __all__ = [
 _HOME = {
     "Audiences": "audiences",
     "CampaignProblem": "problem",
-    "CountRows": "problem",
+    "LinearRows": "problem",
+    "Switches": "problem",
     "budget_curve": "frontier",
     "build_problem": "build",
     "explain": "infeasible",

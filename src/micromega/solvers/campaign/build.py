@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from micromega.errors import ConfigError
 from micromega.solvers.campaign.config import CampaignConfig
 from micromega.solvers.campaign.creators import Creators, MarketTables, find_creators, unknown
-from micromega.solvers.campaign.problem import CampaignProblem, CountRows
+from micromega.solvers.campaign.problem import CampaignProblem, LinearRows
 
 RATE_CARD = {"post": 10.0}
 """Currency per 1,000 followers, where neither the market nor the user names a price."""
@@ -60,7 +60,7 @@ def build_problem(config: CampaignConfig, *, brand_id: str, scores: pa.Table, ma
         price=price[offer],
         budget=config.budget,
         rho=config.rho,
-        rows=CountRows.stack(
+        rows=LinearRows.stack(
             list(_rules(config, creators.creator_id[creator], creators.category[creator], event_id[event]))
         ),
         currency=market.currency,
@@ -148,16 +148,16 @@ def _upcoming(brand_id: str, market: MarketTables) -> tuple[list[tuple[str, dt.d
 
 def _rules(
     config: CampaignConfig, creator_id: NDArray[Any], category: NDArray[Any], event_id: NDArray[Any]
-) -> Iterator[CountRows]:
+) -> Iterator[LinearRows]:
     """Turn settings into rows: frequency, coverage, posts for each event, wanted creators (eq. 5 and 12)."""
     if (cap := config.max_posts_per_creator) is not None:
         name = f"{_limits(0, cap)} by creator {{key}}"
-        yield CountRows.by_key(creator_id, setting="max_posts_per_creator", name=name, upper=cap)
+        yield LinearRows.by_key(creator_id, setting="max_posts_per_creator", name=name, upper=cap)
     least, most = config.posts_per_event.min, config.posts_per_event.max
     if least or most is not None:
         upper = np.inf if most is None else most
         name = f"{_limits(least, most)} for event {{key}}"
-        yield CountRows.by_key(event_id, setting="posts_per_event", name=name, lower=least, upper=upper)
+        yield LinearRows.by_key(event_id, setting="posts_per_event", name=name, lower=least, upper=upper)
     wanted = [
         (f"coverage.{name}", f"{_limits(least, None)} by creators of category {name}", category == name, least)
         for name, least in (config.coverage or {}).items()
@@ -166,7 +166,7 @@ def _rules(
         (f"must_include.{name}", f"{_limits(1, None)} by creator {name}", creator_id == name, 1)
         for name in dict.fromkeys(config.must_include)
     ]
-    yield CountRows.of(
+    yield LinearRows.of(
         (setting, name, np.flatnonzero(inside), least, np.inf) for setting, name, inside, least in wanted
     )
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromega.solvers.campaign.duality import Cases, proof_bound
-from micromega.solvers.campaign.problem import CampaignProblem
+from micromega.solvers.campaign.problem import LINK, CampaignProblem
+from micromega.solvers.campaign.risk import parts_bound
 from micromega.solvers.plan import Certificate, Check, Plan, Status
 
 _ROUNDING = 1e-9
@@ -34,17 +35,16 @@ def verify(problem: CampaignProblem, plan: Plan, *, relative_gap: float | None =
     shaped = chosen.shape == (len(problem),)
     whole = bool(shaped and np.all((chosen == 0) | (chosen == 1)))
     y = chosen.astype(np.float64) if shaped else np.zeros(len(problem))
-    counts = _row_counts(problem, y)
-    above = np.where(problem.rows.lower > 0, counts - problem.rows.lower, np.inf)
-    slack = np.minimum(above, problem.rows.upper - counts)
-    objective, spend = (math.fsum(column[y != 0] * y[y != 0]) for column in (problem.value, problem.price))
+    sums = problem.rows.activity(problem.column_choice(y))
+    slack = _row_slack(problem, sums)
+    objective, spend = problem.worth(y), math.fsum(problem.price[y != 0] * y[y != 0])
     bound = proven_bound(problem, plan)
     affordable = problem.value[problem.price <= problem.spending_limit]
     room = _ROUNDING * max(math.fsum(np.abs(problem.value[y != 0])), float(np.max(affordable, initial=0.0)))
     checks = [
         _check_whole(chosen, problem, whole),
         _check_budget(problem, spend),
-        *_check_rows(problem, counts, slack),
+        *_check_rows(problem, sums, slack),
         *_check_objective(problem, plan, objective, bound, room, relative_gap),
     ]
     if not plan.status.has_plan:
@@ -58,7 +58,7 @@ def verify(problem: CampaignProblem, plan: Plan, *, relative_gap: float | None =
         upper_bound=bound,
         gap=_gap(objective, bound, room),
         row_slack=slack,
-        cases=plan.proof.cases if plan.proof else 1,
+        cases=_cases(plan),
     )
 
 
@@ -71,22 +71,29 @@ def upper_bound(problem: CampaignProblem, multipliers: NDArray[np.float64]) -> f
             to 0.
 
     Returns:
-        A number that no plan's value exceeds.
+        A number that no plan's value exceeds (with independent errors it bounds the sum before the risk comes off).
     """
-    return float(Cases(problem, problem.value).bound(multipliers))
+    return float(Cases(problem, problem.column_value).bound(multipliers))
 
 
 def proven_bound(problem: CampaignProblem, plan: Plan) -> float:
     """Find the smallest bound that the plan's own proof, its multipliers or none at all give."""
     bounds = [upper_bound(problem, np.zeros(1 + len(problem.rows))), upper_bound(problem, plan.duals)]
     if plan.proof is not None:
-        bounds.append(proof_bound(problem, problem.value, plan.duals, plan.proof))
+        bounds.append(proof_bound(problem, problem.column_value, plan.duals, plan.proof))
+    if plan.parts and problem.has_joint_risk:
+        bounds.append(parts_bound(problem, plan, proven_bound))
     return min(bounds)
+
+
+def _cases(plan: Plan) -> int:
+    proofs = [part.proof for part in plan.parts] or [plan.proof]
+    return sum(proof.cases if proof else 1 for proof in proofs)
 
 
 def _verify_infeasible(problem: CampaignProblem, plan: Plan) -> Certificate:
     """No plan exists if weak duality bounds the value 0 of every plan by a negative number (Farkas)."""
-    nothing = np.zeros(len(problem))
+    nothing = np.zeros(problem.columns)
     bound = Cases(problem, nothing).bound(plan.duals)
     if plan.proof is not None:
         bound = min(bound, proof_bound(problem, nothing, plan.duals, plan.proof))
@@ -104,13 +111,16 @@ def _verify_infeasible(problem: CampaignProblem, plan: Plan) -> Certificate:
         upper_bound=math.nan,
         gap=math.nan,
         row_slack=np.zeros(0),
-        cases=plan.proof.cases if plan.proof else 1,
+        cases=_cases(plan),
     )
 
 
-def _row_counts(problem: CampaignProblem, y: NDArray[np.float64]) -> NDArray[np.float64]:
+def _row_slack(problem: CampaignProblem, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Room left in every row, (R,); what the rounding of sums takes is none."""
     rows = problem.rows
-    return np.bincount(rows.row_of, weights=y[rows.members], minlength=len(rows)).astype(np.float64)
+    above = np.where(rows.binds_below, sums - rows.lower, np.inf)
+    slack = np.minimum(above, rows.upper - sums)
+    return np.where((slack < 0) & (slack >= -rows.room), 0.0, slack)
 
 
 def _check_whole(chosen: NDArray[np.bool_], problem: CampaignProblem, whole: bool) -> Check:
@@ -124,25 +134,29 @@ def _check_budget(problem: CampaignProblem, spend: float) -> Check:
     return _check("budget", ok, spend, problem.budget, words, slack=problem.budget - spend)
 
 
-def _check_rows(problem: CampaignProblem, counts: NDArray[np.float64], slack: NDArray[np.float64]) -> list[Check]:
-    """One check per setting: its tightest row, with how many rows it has and how many are broken."""
+def _check_rows(problem: CampaignProblem, sums: NDArray[np.float64], slack: NDArray[np.float64]) -> list[Check]:
+    """One check per setting: its tightest row, with how many rows it has and how many are broken.
+
+    Links are left out: the switches were worked out from the tuples.
+    """
     rows = problem.rows
-    if not len(rows):
+    asked = np.flatnonzero([setting != LINK for setting in rows.settings])
+    if not asked.size:
         return []
-    settings, first, code = np.unique(np.array(rows.settings), return_index=True, return_inverse=True)
-    order = np.lexsort((slack, code))
-    tightest = order[np.searchsorted(code[order], np.arange(len(settings)))]
-    size, broken = np.bincount(code), np.bincount(code, weights=slack < 0)
+    settings, first, code = np.unique(np.array(rows.settings)[asked], return_index=True, return_inverse=True)
+    order = np.lexsort((slack[asked], code))
+    tightest = asked[order[np.searchsorted(code[order], np.arange(len(settings)))]]
+    size, broken = np.bincount(code), np.bincount(code, weights=slack[asked] < 0)
+    below = rows.binds_below & (sums - rows.lower < rows.upper - sums)
     checks = []
     for group in np.argsort(first):
         row = int(tightest[group])
-        from_below = rows.lower[row] > 0 and counts[row] - rows.lower[row] == slack[row]
-        limit = float(rows.lower[row] if from_below else rows.upper[row])
-        words = f"{rows.names[row]}: the plan has {counts[row]:g}."
+        limit = float(rows.lower[row] if below[row] else rows.upper[row])
+        words = f"{rows.names[row]}: the plan has {sums[row]:,.10g}."
         if size[group] > 1:
             words = f"{size[group]} rows, {int(broken[group])} broken; the tightest: {words}"
         name = str(settings[group])
-        checks.append(_check(name, broken[group] == 0, float(counts[row]), limit, words, slack=float(slack[row])))
+        checks.append(_check(name, broken[group] == 0, float(sums[row]), limit, words, slack=float(slack[row])))
     return checks
 
 

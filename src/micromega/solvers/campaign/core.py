@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from micromega.solvers.campaign.duality import Cases
 from micromega.solvers.campaign.matrix import Answer, ask
-from micromega.solvers.campaign.problem import CampaignProblem, CountRows
+from micromega.solvers.campaign.problem import CampaignProblem, LinearRows, flat
 
 _CORE = 150
 
@@ -35,25 +35,25 @@ def search(
     def rest(settled: NDArray[np.int8]) -> Answer:
         return _search_rest(problem, settled, time_limit_s=left(), relative_gap=relative_gap, threads=threads)
 
-    nothing = np.zeros(len(problem), np.int8)
+    nothing = np.zeros(problem.columns, np.int8)
     if relaxed.duals is None or relaxed.y is None or len(problem) <= _CORE:
         return rest(nothing)
     guess = _guess(problem, relaxed.duals, relaxed.y)
     first = rest(guess)
     if first.y is None:
         return rest(nothing)
-    value = math.fsum(problem.value[first.y > 0.5])
+    value = math.fsum(problem.column_value[first.y > 0.5])
     settled = settle(problem, relaxed.duals, value)
     if first.status == "optimal" and np.all((guess == 0) | (guess == settled)):
         return first
     second = rest(settled)
-    if second.y is None or math.fsum(problem.value[second.y > 0.5]) < value:
+    if second.y is None or math.fsum(problem.column_value[second.y > 0.5]) < value:
         return Answer(status="limit", y=first.y, bound=second.bound)
     return second
 
 
 def settle(problem: CampaignProblem, duals: NDArray[np.float64], target: float) -> NDArray[np.int8]:
-    """Find the tuples whose opposite choice leads only to plans worth less than a target.
+    """Find the columns whose opposite choice leads only to plans worth less than a target.
 
     Args:
         problem: what is asked.
@@ -61,66 +61,61 @@ def settle(problem: CampaignProblem, duals: NDArray[np.float64], target: float) 
         target: a value.
 
     Returns:
-        -1 for "not chosen", +1 for "chosen", 0 for tuples that are not settled, (N,).
+        -1 for "not chosen", +1 for "chosen", 0 for columns that are not settled, (N + K,).
     """
-    cases = Cases(problem, problem.value)
+    cases = Cases(problem, problem.column_value)
     _, reduced = cases.reduced(duals)
     sure = cases.bound(duals) - np.abs(reduced) < target
-    settled = np.full(len(problem), -1, np.int8)  # what the budget cannot pay
+    settled = np.full(problem.columns, -1, np.int8)  # what the budget cannot pay
     settled[cases.open] = np.where(sure, np.where(reduced > 0, 1, -1), 0)
     return settled
 
 
 def _guess(problem: CampaignProblem, duals: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int8]:
     """Round the relaxation, leaving open the tuples that it is least sure of."""
-    cases = Cases(problem, problem.value)
+    cases = Cases(problem, problem.column_value)
     _, reduced = cases.reduced(duals)
-    guess = np.full(len(problem), -1, np.int8)
+    guess = np.full(problem.columns, -1, np.int8)
     guess[cases.open] = np.where(y[cases.open] > 0.5, 1, -1)
     fractional = np.abs(y[cases.open] - np.round(y[cases.open])) > 1e-6
     order = np.lexsort((np.abs(reduced), ~fractional))
     guess[cases.open[order[:_CORE]]] = 0
+    guess[len(problem) :] = 0  # a switch follows from its tuples
     return guess
 
 
 def _search_rest(
     problem: CampaignProblem, settled: NDArray[np.int8], *, time_limit_s: float, relative_gap: float, threads: int
 ) -> Answer:
-    """Search over the open tuples alone."""
-    chosen, open_tuples = settled > 0, np.flatnonzero(settled == 0)
-    spent = math.fsum(problem.price[chosen])
+    """Search over the open columns alone."""
+    chosen, left = settled > 0, np.flatnonzero(settled == 0)
+    spent = math.fsum(problem.column_price[chosen])
     if spent > problem.spending_limit:
         return Answer(status="infeasible")
-    rest = CampaignProblem(
-        creator_id=problem.creator_id[open_tuples],
-        content_type=problem.content_type[open_tuples],
-        event_id=problem.event_id[open_tuples],
-        offset_days=problem.offset_days[open_tuples],
-        effectiveness=problem.value[open_tuples],
-        price=problem.price[open_tuples],
-        budget=max(0.0, problem.budget - spent),
-        rows=_rows_left(problem.rows, settled),
-    )
+    budget, rows = max(0.0, problem.budget - spent), _rows_left(problem.rows, settled)
+    rest = flat(problem, columns=left, rows=rows, budget=budget)
     answer = ask(rest, integer=True, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads)
-    worth = math.fsum(problem.value[chosen])
+    worth = math.fsum(problem.column_value[chosen])
     y = None
     if answer.y is not None:
         y = chosen.astype(np.float64)
-        y[open_tuples] = answer.y
+        y[left] = answer.y
     return replace(answer, y=y, bound=None if answer.bound is None else answer.bound + worth)
 
 
-def _rows_left(rows: CountRows, settled: NDArray[np.int8]) -> CountRows:
-    """Take what is chosen already off the limits, and all settled tuples out of the rows."""
-    taken = np.bincount(rows.row_of, weights=settled[rows.members] > 0, minlength=len(rows))
+def _rows_left(rows: LinearRows, settled: NDArray[np.int8]) -> LinearRows:
+    """Take what is chosen already off the limits, and all settled columns out of the rows."""
+    taken = rows.activity(settled > 0)
     kept = settled[rows.members] == 0
     place = np.cumsum(settled == 0) - 1
     sizes = np.bincount(rows.row_of, weights=kept, minlength=len(rows)).astype(np.int64)
-    return CountRows(
+    return LinearRows(
         start=np.concatenate([[0], np.cumsum(sizes)]),
         members=place[rows.members[kept]],
+        coefficient=rows.coefficient[kept],
         lower=rows.lower - taken,
         upper=rows.upper - taken,
         names=rows.names,
         settings=rows.settings,
+        room=rows.room,
     )

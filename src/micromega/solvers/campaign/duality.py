@@ -29,15 +29,16 @@ class _Rows:
 
     row_of: NDArray[np.int64]
     members: NDArray[np.int64]
+    coefficient: Array
     lower: Array
     upper: Array
 
 
 class Cases:
-    """The plans of a problem that agree on some settled tuples, to be bounded whole or case by case.
+    """The plans of a problem that agree on some settled columns, to be bounded whole or case by case.
 
     Attributes:
-        open: the tuples that are not settled and that the budget can pay, (n,); cases fix some of them.
+        open: the columns that are not settled and that the budget can pay, (n,); cases fix some of them.
         value: theirs, (n,).
         price: theirs, (n,).
         rows: limits on them, after what the settled tuples take.
@@ -46,22 +47,24 @@ class Cases:
     """
 
     def __init__(self, problem: CampaignProblem, value: Array, settled: NDArray[np.int8] | None = None) -> None:
-        known = np.zeros(len(problem), np.int8) if settled is None else settled
+        known = np.zeros(problem.columns, np.int8) if settled is None else settled
+        price = problem.column_price
         # A tuple that alone costs more than everything is in no plan.
-        self.open = np.flatnonzero((known == 0) & (problem.price <= problem.spending_limit))
-        self.value, self.price = value[self.open], problem.price[self.open]
-        self.limit = problem.spending_limit - math.fsum(problem.price[known > 0])
+        self.open = np.flatnonzero((known == 0) & (price <= problem.spending_limit))
+        self.value, self.price = value[self.open], price[self.open]
+        self.limit = problem.spending_limit - math.fsum(price[known > 0])
         self.constant = math.fsum(value[known > 0])
         rows = problem.rows
-        place = np.full(len(problem), -1, np.int64)
+        place = np.full(problem.columns, -1, np.int64)
         place[self.open] = np.arange(len(self.open))
         kept = place[rows.members] >= 0
-        taken = np.bincount(rows.row_of, weights=known[rows.members] > 0, minlength=len(rows))
+        taken = rows.activity(known > 0)
         self.rows = _Rows(
             row_of=rows.row_of[kept],
             members=place[rows.members[kept]],
-            lower=rows.lower - taken,
-            upper=rows.upper - taken,
+            coefficient=rows.coefficient[kept],
+            lower=rows.lower - rows.room - taken,
+            upper=rows.upper + rows.room - taken,
         )
 
     def reduced(self, multipliers: Array) -> tuple[float, Array]:
@@ -81,7 +84,7 @@ class Cases:
         m = np.where((m > 0) & np.isfinite(self.rows.upper) | (m < 0) & np.isfinite(self.rows.lower), m, 0.0)
         active = np.flatnonzero(m)
         limits = np.where(m[active] > 0, self.rows.upper[active], self.rows.lower[active])
-        entries, n = m[self.rows.row_of], len(self.open)
+        entries, n = self.rows.coefficient * m[self.rows.row_of], len(self.open)
         priced = np.bincount(self.rows.members, weights=entries, minlength=n)
         terms = np.array([self.constant, m0 * self.limit, *(m[active] * limits)])
         size = (
@@ -109,14 +112,14 @@ def proof_bound(problem: CampaignProblem, value: Array, duals: Array, proof: Pro
 
     Args:
         problem: what was asked.
-        value: of each tuple, (N,); zeros to prove infeasibility by a bound below 0.
+        value: of each column, (N + K,); zeros to prove infeasibility by a bound below 0.
         duals: multipliers that settle tuples, (1 + R,).
         proof: the parts.
 
     Returns:
         The largest bound of the parts; infinite if they do not cover every plan.
     """
-    if proof.settled.shape != (len(problem),):
+    if proof.settled.shape != (problem.columns,):
         return math.inf
     every = Cases(problem, value)
     if np.any(np.delete(proof.settled, every.open) > 0):
@@ -131,14 +134,14 @@ def proof_bound(problem: CampaignProblem, value: Array, duals: Array, proof: Pro
 
 def _tree_bound(problem: CampaignProblem, value: Array, proof: Proof) -> float:
     cases = Cases(problem, value, proof.settled)
-    place = np.full(len(problem), -1, np.int64)
+    place = np.full(problem.columns, -1, np.int64)
     place[cases.open] = np.arange(len(cases.open))
     stack: list[tuple[int, NDArray[np.int8]]] = [(0, np.zeros(len(cases.open), np.int8))]
     seen = np.zeros(len(proof.split), bool)
     largest = -math.inf
     while stack:
         node, fixed = stack.pop()
-        if not 0 <= node < len(seen) or seen[node] or proof.split[node] >= len(problem):
+        if not 0 <= node < len(seen) or seen[node] or proof.split[node] >= problem.columns:
             return math.inf
         seen[node] = True
         if proof.split[node] < 0:

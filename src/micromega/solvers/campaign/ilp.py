@@ -8,11 +8,12 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.solvers.campaign.certify import verify
+from micromega.solvers.campaign.certify import proven_bound, verify
 from micromega.solvers.campaign.core import search
 from micromega.solvers.campaign.matrix import Answer, ask, farkas_multipliers
 from micromega.solvers.campaign.problem import TOLERANCE, CampaignProblem
 from micromega.solvers.campaign.prove import prove
+from micromega.solvers.campaign.risk import solve_joint
 from micromega.solvers.plan import Plan, Status
 
 _SHRINK = 1e-7
@@ -41,6 +42,27 @@ def solve(
     Returns:
         A plan whose status is our own: OPTIMAL and FEASIBLE plans satisfy every constraint by `verify`.
     """
+    start = time.monotonic()
+    if not problem.has_joint_risk:
+        return _solve_linear(
+            problem, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads, proof_cases=proof_cases
+        )
+
+    def linear(part: CampaignProblem, gap: float, seconds: float) -> Plan:
+        return _solve_linear(part, time_limit_s=seconds, relative_gap=gap, threads=threads, proof_cases=proof_cases)
+
+    plan = solve_joint(
+        problem, solve_linear=linear, bound_of=proven_bound, time_limit_s=time_limit_s, relative_gap=relative_gap
+    )
+    if plan.status.has_plan:
+        plan = replace(plan, status=Status.FEASIBLE, notes=())
+    plan = _with_status(problem, plan, relative_gap=relative_gap, claims_optimum=False)
+    return replace(plan, seconds=time.monotonic() - start)
+
+
+def _solve_linear(
+    problem: CampaignProblem, *, time_limit_s: float, relative_gap: float, threads: int, proof_cases: int
+) -> Plan:
     start = time.monotonic()
 
     def left() -> float:
@@ -73,7 +95,7 @@ def _plan_from(problem: CampaignProblem, answer: Answer, duals: NDArray[np.float
         status = Status.NO_SOLUTION if answer.status == "limit" else Status.ERROR
         note = "The time limit came before any plan." if answer.status == "limit" else f"HiGHS failed: {answer.words}"
         return replace(_without_plan(problem, status, duals), notes=(note,))
-    chosen = answer.y > 0.5
+    chosen = answer.y[: len(problem)] > 0.5
     objective = math.fsum(problem.value[chosen])
     bound = None if answer.bound is None else max(answer.bound, objective)
     empty = _without_plan(problem, Status.FEASIBLE, duals)

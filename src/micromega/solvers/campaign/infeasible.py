@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from micromega.errors import InfeasibleError
 from micromega.solvers.campaign.matrix import ask, farkas_multipliers
-from micromega.solvers.campaign.problem import TOLERANCE, CampaignProblem, CountRows
+from micromega.solvers.campaign.problem import LINK, TOLERANCE, CampaignProblem, flat
 
 BUDGET = "budget"
 
@@ -75,7 +75,7 @@ def explain(problem: CampaignProblem, *, time_limit_s: float = 20.0, threads: in
     subject = problem if smallest is not None else _without_budget(problem)
     kept = _support(subject)
     if asker.feasible(_keep(subject, kept)):
-        kept = list(dict.fromkeys(problem.rows.settings))
+        kept = _settings(problem)
     for setting in list(kept):
         fewer = [other for other in kept if other != setting]
         if not asker.feasible(_keep(subject, fewer)):
@@ -100,7 +100,7 @@ class _Asker:
 
     def feasible(self, problem: CampaignProblem) -> bool:
         """Whether there may be a plan (a time limit counts as yes, so that no setting is blamed without reason)."""
-        blank = replace(problem, effectiveness=np.zeros(len(problem)), std=np.zeros(len(problem)))
+        blank = flat(problem, value=np.zeros(problem.columns))
         for integer in (False, True):
             answer = ask(blank, integer=integer, time_limit_s=self.time_limit_s, threads=self.threads)
             if answer.status == "infeasible":
@@ -108,8 +108,8 @@ class _Asker:
         return True
 
     def best(self, problem: CampaignProblem, value: NDArray[np.float64]) -> tuple[float | None, bool]:
-        """Largest value of a plan, and whether it is shown to be the largest; None if there is no plan."""
-        asked = replace(problem, effectiveness=value, std=np.zeros(len(problem)))
+        """Largest value of a plan, (N + K,), and whether it is shown to be the largest; None if there is no plan."""
+        asked = flat(problem, value=value)
         answer = ask(asked, integer=True, time_limit_s=self.time_limit_s, threads=self.threads)
         if answer.y is None:
             return None, answer.status == "infeasible"
@@ -117,7 +117,7 @@ class _Asker:
 
     def smallest_budget(self, problem: CampaignProblem) -> tuple[float | None, bool]:
         """Least spend of a plan under all rows, rounded up to 0.01; None if no budget is enough."""
-        spend, proven = self.best(_without_budget(problem), -problem.price)
+        spend, proven = self.best(_without_budget(problem), -problem.column_price)
         return (None if spend is None else math.ceil(-spend * 100 * (1 - TOLERANCE / 2)) / 100), proven
 
     def reachable(self, problem: CampaignProblem, settings: Sequence[str]) -> dict[str, float]:
@@ -127,9 +127,10 @@ class _Asker:
             rows = [row for row, name in enumerate(problem.rows.settings) if name == setting]
             if len(rows) != 1 or problem.rows.lower[rows[0]] <= 0:
                 continue
-            inside = np.zeros(len(problem))
-            inside[problem.rows.members[problem.rows.row_of == rows[0]]] = 1.0
-            others = [name for name in dict.fromkeys(problem.rows.settings) if name != setting]
+            entries = problem.rows.row_of == rows[0]
+            inside = np.zeros(problem.columns)
+            inside[problem.rows.members[entries]] = problem.rows.coefficient[entries]
+            others = [name for name in _settings(problem) if name != setting]
             most, _ = self.best(_keep(problem, others), inside)
             if most is not None:
                 result[setting] = most
@@ -139,25 +140,18 @@ class _Asker:
 def _support(problem: CampaignProblem) -> list[str]:
     """Settings that the proof of infeasibility uses: a good start, since the conflict can be found among them."""
     used = np.flatnonzero(np.abs(farkas_multipliers(problem)[1:]) > 1e-9)
-    return list(dict.fromkeys(problem.rows.settings[row] for row in used))
+    return [name for name in dict.fromkeys(problem.rows.settings[row] for row in used) if name != LINK]
+
+
+def _settings(problem: CampaignProblem) -> list[str]:
+    """All settings that rows come from, without the links of switches."""
+    return [name for name in dict.fromkeys(problem.rows.settings) if name != LINK]
 
 
 def _keep(problem: CampaignProblem, settings: Sequence[str]) -> CampaignProblem:
     """The same problem with only the rows of some settings."""
-    wanted, rows = set(settings), problem.rows
-    kept = np.array([setting in wanted for setting in rows.settings], bool)
-    sizes = np.diff(rows.start)[kept]
-    return replace(
-        problem,
-        rows=CountRows(
-            start=np.concatenate([[0], np.cumsum(sizes)]),
-            members=rows.members[kept[rows.row_of]],
-            lower=rows.lower[kept],
-            upper=rows.upper[kept],
-            names=tuple(name for name, keep in zip(rows.names, kept, strict=True) if keep),
-            settings=tuple(name for name, keep in zip(rows.settings, kept, strict=True) if keep),
-        ),
-    )
+    wanted = {*settings, LINK}
+    return replace(problem, rows=problem.rows.where(np.array([name in wanted for name in problem.rows.settings], bool)))
 
 
 def _without_budget(problem: CampaignProblem) -> CampaignProblem:

@@ -32,7 +32,7 @@ class Answer:
 
     Attributes:
         status: "optimal", "infeasible", "limit" or "error".
-        y: value of every tuple, (N,), or None.
+        y: value of every column, (N + K,), or None.
         bound: claimed upper bound of the objective in the problem's unit, or None.
         duals: multipliers in the problem's units, (1 + R,), or None (integer problems have none).
         words: its own words.
@@ -47,43 +47,58 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Matrices:
-    """A problem's rows on the tuples that the budget can pay, without rows that cannot bind.
+    """A problem's rows on the columns that the budget can pay, without rows that cannot bind.
+
+    Every row is divided by its size, so that the solver's absolute tolerance means the room that `verify` grants.
 
     Attributes:
-        columns: the tuples kept, (n,); the others are never chosen.
+        columns: the columns kept, (n,); the others are never chosen.
         price: share of the reference budget, (n,).
         reference: the budget, which prices are divided by.
-        upper_rows: rows with an upper limit, (U,).
-        upper: their sets, (U, n).
-        lower_rows: rows with a lower limit, (L,).
-        lower: their sets, (L, n).
+        size: what each row is divided by, (R,).
+        upper_rows: rows with an upper limit that can be broken, (U,).
+        upper: their coefficients, (U, n).
+        upper_limit: (U,).
+        lower_rows: rows with a lower limit that can be broken, (L,).
+        lower: their coefficients, (L, n).
+        lower_limit: (L,).
     """
 
     columns: NDArray[np.int64]
     price: NDArray[np.float64]
     reference: float
+    size: NDArray[np.float64]
     upper_rows: NDArray[np.int64]
     upper: sp.csr_array
+    upper_limit: NDArray[np.float64]
     lower_rows: NDArray[np.int64]
     lower: sp.csr_array
+    lower_limit: NDArray[np.float64]
 
     @classmethod
     def of(cls, problem: CampaignProblem) -> "Matrices":
         """Build them."""
-        columns = np.flatnonzero(problem.price <= problem.spending_limit)
-        rows = problem.rows
-        entries = (np.ones(len(rows.members)), rows.members, rows.start)
-        counts = sp.csr_array(entries, shape=(len(rows), len(problem))).tocsc()[:, columns].tocsr()
-        upper_rows = np.flatnonzero(rows.upper < np.diff(counts.indptr))
-        lower_rows = np.flatnonzero(rows.lower > 0)
+        columns = np.flatnonzero(problem.column_price <= problem.spending_limit)
+        rows, size = problem.rows, problem.rows.size
+        entries = (rows.coefficient / size[rows.row_of], rows.members, rows.start)
+        matrix = sp.csr_array(entries, shape=(len(rows), problem.columns)).tocsc()[:, columns].tocsr()
+        # Rows that cannot bind on all columns but whose columns are too dear to be kept may still ask for something.
+        most, least = (np.asarray(part.sum(axis=1)).ravel() for part in (matrix.maximum(0), matrix.minimum(0)))
+        upper_rows = np.flatnonzero(rows.upper / size < most)
+        lower_rows = np.flatnonzero(rows.lower / size > least)
+        upper_rows = np.union1d(upper_rows, np.flatnonzero(rows.upper / size < least))
+        lower_rows = np.union1d(lower_rows, np.flatnonzero(rows.lower / size > most))
         return cls(
             columns=columns,
-            price=problem.price[columns] / (problem.budget or 1.0),
+            price=problem.column_price[columns] / (problem.budget or 1.0),
             reference=problem.budget or 1.0,
+            size=size,
             upper_rows=upper_rows,
-            upper=counts[upper_rows],
+            upper=matrix[upper_rows],
+            upper_limit=rows.upper[upper_rows] / size[upper_rows],
             lower_rows=lower_rows,
-            lower=counts[lower_rows],
+            lower=matrix[lower_rows],
+            lower_limit=rows.lower[lower_rows] / size[lower_rows],
         )
 
     def multipliers(self, rows: int, duals: dict[str, Any]) -> NDArray[np.float64]:
@@ -92,9 +107,9 @@ class Matrices:
         if "budget" in duals:
             result[0] = np.sum(duals["budget"]) / self.reference
         if "upper" in duals:
-            result[1 + self.upper_rows] += duals["upper"]
+            result[1 + self.upper_rows] += duals["upper"] / self.size[self.upper_rows]
         if "lower" in duals:
-            result[1 + self.lower_rows] -= duals["lower"]
+            result[1 + self.lower_rows] -= duals["lower"] / self.size[self.lower_rows]
         return result
 
 
@@ -113,13 +128,13 @@ def ask(
     matrices = Matrices.of(problem)
     n, rows = len(matrices.columns), problem.rows
     if not n:  # nothing can be paid, and cvxpy has no empty variables
-        if np.any(rows.lower > 0) or np.any(rows.upper < 0):
+        if np.any(rows.lower > rows.room) or np.any(rows.upper < -rows.room):
             return Answer(status="infeasible")
-        return Answer(status="optimal", y=np.zeros(len(problem)), bound=0.0, duals=np.zeros(1 + len(rows)))
-    value = problem.value[matrices.columns]
+        return Answer(status="optimal", y=np.zeros(problem.columns), bound=0.0, duals=np.zeros(1 + len(rows)))
+    value = problem.column_value[matrices.columns]
     scale = float(np.max(np.abs(value))) or 1.0
     y = cp.Variable(n, boolean=True) if integer else cp.Variable(n, bounds=[0, 1])
-    constraints = _constraints(problem, matrices, y)
+    constraints = _constraints(matrices, y)
     program: Any = cp.Problem(cp.Maximize((value / scale) @ y), [row for row, _ in constraints.values()])
     status, words = run(program, solver_options(time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads))
     if status not in ("optimal", "limit"):
@@ -127,7 +142,7 @@ def ask(
     stats = program.solver_stats.extra_stats
     whole = None
     if stats.primal_solution_status == _HAS_SOLUTION:  # without one, cvxpy reports zeros as if they were a plan
-        whole = np.zeros(len(problem))
+        whole = np.zeros(problem.columns)
         whole[matrices.columns] = y.value
     if integer:
         bound = -stats.mip_dual_bound * scale
@@ -156,10 +171,10 @@ def farkas_multipliers(problem: CampaignProblem, *, threads: int = 1) -> NDArray
     matrices = Matrices.of(problem)
     n = len(matrices.columns)
     if not n:
-        impossible = (problem.rows.upper < 0).astype(np.float64) - (problem.rows.lower > 0)
+        impossible = (problem.rows.upper < 0).astype(np.float64) - (problem.rows.lower > 0)  # whatever their size
         return np.concatenate([[0.0], impossible])
     y = cp.Variable(n, bounds=[0, 1])
-    constraints = _constraints(problem, matrices, y, elastic=True)
+    constraints = _constraints(matrices, y, elastic=True)
     excess = [excess for _, excess in constraints.values()]
     if not excess:
         return np.zeros(1 + len(problem.rows))
@@ -170,9 +185,7 @@ def farkas_multipliers(problem: CampaignProblem, *, threads: int = 1) -> NDArray
     return matrices.multipliers(len(problem.rows), {name: row.dual_value for name, (row, _) in constraints.items()})
 
 
-def _constraints(
-    problem: CampaignProblem, matrices: Matrices, y: Any, *, elastic: bool = False
-) -> dict[str, tuple[Any, Any]]:
+def _constraints(matrices: Matrices, y: Any, *, elastic: bool = False) -> dict[str, tuple[Any, Any]]:
     """Build the constraints by name, each with its excess: 0, or a variable where constraints may be broken."""
 
     def excess(size: int) -> Any:
@@ -184,10 +197,10 @@ def _constraints(
         constraints["budget"] = (matrices.price @ y <= 1.0 + part, part)
     if matrices.upper_rows.size:
         part = excess(len(matrices.upper_rows))
-        constraints["upper"] = (matrices.upper @ y <= problem.rows.upper[matrices.upper_rows] + part, part)
+        constraints["upper"] = (matrices.upper @ y <= matrices.upper_limit + part, part)
     if matrices.lower_rows.size:
         part = excess(len(matrices.lower_rows))
-        constraints["lower"] = (matrices.lower @ y >= problem.rows.lower[matrices.lower_rows] - part, part)
+        constraints["lower"] = (matrices.lower @ y >= matrices.lower_limit - part, part)
     return constraints
 
 

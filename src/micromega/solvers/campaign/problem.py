@@ -1,141 +1,21 @@
 """The campaign problem as frozen arrays: one entry per tuple (creator, content type, event, offset)."""
 
-from collections.abc import Iterable, Sequence
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError
+from micromega.solvers.campaign.rows import TOLERANCE, LinearRows, freeze
+from micromega.solvers.campaign.switches import LINK, Switches
 
-TOLERANCE = 1e-9
-"""Relative room in the budget for the rounding of sums; a budget of 1,000,000 may be missed by 0.001."""
+__all__ = ["LINK", "TOLERANCE", "CampaignProblem", "LinearRows", "Risk", "Switches", "flat", "freeze"]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CountRows:
-    """Limits on how many tuples are chosen out of given sets (eq. 5 and 12): frequency, coverage, diversity.
-
-    Row r says lower[r] <= number of chosen tuples among members[start[r]:start[r + 1]] <= upper[r].
-
-    Attributes:
-        start: where each row's members begin, (R + 1,); a sparse 0/1 matrix in CSR form.
-        members: tuple indices, (start[-1],), each at most once in a row.
-        lower: (R,), 0 where there is none.
-        upper: (R,), infinite where there is none.
-        names: what each row limits, in the user's words, (R,).
-        settings: the setting that each row comes from, (R,); rows of one setting are reported together.
-    """
-
-    start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    members: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    lower: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    upper: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    names: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        freeze(self, "start", self.start, np.int64)
-        freeze(self, "members", self.members, np.int64)
-        freeze(self, "lower", self.lower, np.float64)
-        freeze(self, "upper", self.upper, np.float64)
-        rows = len(self.names)
-        if not (len(self.settings) == len(self.lower) == len(self.upper) == len(self.start) - 1 == rows):
-            raise DataError(
-                f"CountRows: start has {len(self.start)} entries, lower {len(self.lower)}, upper {len(self.upper)}, "
-                f"names {rows}, settings {len(self.settings)}. start needs one more than rows, the others one each."
-            )
-        if self.start[0] != 0 or np.any(np.diff(self.start) < 0) or self.start[-1] != len(self.members):
-            raise DataError("CountRows: start does not rise from 0 to the number of members.")
-        self._check_limits()
-        repeated = self._first_repeated()
-        if repeated is not None:
-            raise DataError(f'CountRows: "{self.names[repeated]}" holds the same tuple twice. Name each member once.')
-
-    def _check_limits(self) -> None:
-        for name, limits in (("lower", self.lower), ("upper", self.upper)):
-            wrong = np.flatnonzero(np.isnan(limits))
-            if wrong.size:
-                raise ConfigError(
-                    f"{self.names[wrong[0]]}: the {name} limit is not a number. Give one or leave it out."
-                )
-        wrong = np.flatnonzero(self.lower > self.upper)
-        if wrong.size:
-            row = wrong[0]
-            raise ConfigError(
-                f"{self.names[row]}: the minimum {self.lower[row]:g} is above the maximum {self.upper[row]:g}. "
-                f"Change {self.settings[row]}."
-            )
-
-    def _first_repeated(self) -> int | None:
-        order = np.lexsort((self.members, self.row_of))
-        row, member = self.row_of[order], self.members[order]
-        same = np.flatnonzero((np.diff(row) == 0) & (np.diff(member) == 0))
-        return int(row[same[0]]) if same.size else None
-
-    @property
-    def row_of(self) -> NDArray[np.int64]:
-        """Row of each entry of `members`."""
-        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.start))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @classmethod
-    def of(cls, rows: Iterable[tuple[str, str, ArrayLike, float, float]]) -> "CountRows":
-        """Collect rows given one by one.
-
-        Args:
-            rows: (setting, name, member indices, lower, upper) of each row.
-        """
-        listed = list(rows)
-        sets = [np.asarray(members, np.int64).ravel() for _, _, members, _, _ in listed]
-        return cls(
-            start=np.concatenate([[0], np.cumsum([len(members) for members in sets], dtype=np.int64)]),
-            members=np.concatenate([np.zeros(0, np.int64), *sets]),
-            lower=np.array([row[3] for row in listed], np.float64),
-            upper=np.array([row[4] for row in listed], np.float64),
-            names=tuple(row[1] for row in listed),
-            settings=tuple(row[0] for row in listed),
-        )
-
-    @classmethod
-    def by_key(
-        cls, keys: NDArray[Any], *, setting: str, name: str, lower: float = 0.0, upper: float = np.inf
-    ) -> "CountRows":
-        """Make one row per distinct key, for instance per creator.
-
-        Args:
-            keys: key of each tuple, (N,).
-            setting: where the limit comes from.
-            name: what each row limits, with {key} for the key.
-            lower: least number chosen per key.
-            upper: most number chosen per key.
-        """
-        distinct, code = np.unique(keys, return_inverse=True)
-        counts = np.bincount(code, minlength=len(distinct))
-        return cls(
-            start=np.concatenate([[0], np.cumsum(counts)]),
-            members=np.argsort(code, kind="stable"),
-            lower=np.full(len(distinct), lower),
-            upper=np.full(len(distinct), upper),
-            names=tuple(name.format(key=key) for key in distinct.tolist()),
-            settings=(setting,) * len(distinct),
-        )
-
-    @classmethod
-    def stack(cls, parts: Sequence["CountRows"]) -> "CountRows":
-        """Put several sets of rows below one another."""
-        ends = np.cumsum([0, *(len(part.members) for part in parts)])
-        return cls(
-            start=np.concatenate([[0], *(part.start[1:] + end for part, end in zip(parts, ends, strict=False))]),
-            members=np.concatenate([np.zeros(0, np.int64), *(part.members for part in parts)]),
-            lower=np.concatenate([np.zeros(0), *(part.lower for part in parts)]),
-            upper=np.concatenate([np.zeros(0), *(part.upper for part in parts)]),
-            names=tuple(name for part in parts for name in part.names),
-            settings=tuple(setting for part in parts for setting in part.settings),
-        )
+Risk = Literal["linear", "variance", "independent"]
+_KEY = ("creator_id", "content_type", "event_id", "offset_days", "brand_id", "level")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,12 +31,17 @@ class CampaignProblem:
         event_id: (N,) strings; all "campaign" where left out.
         offset_days: days from the event to the post, (N,); 0 where left out.
         date: calendar day of the post, (N,) datetime64[D]; NaT where left out.
+        brand_id: whom the post is for, (N,) strings; "" where left out.
+        level: price as a multiple of the creator's usual price, (N,); 1 where left out.
         effectiveness: predicted effect of each tuple, additive, in `unit`, (N,).
         std: its uncertainty, same unit, (N,); 0 where left out.
         price: (N,), in `currency`.
         budget: in `currency`.
-        rho: aversion to risk: the value of a tuple is effectiveness - rho·std (eq. 7), unitless.
-        rows: limits on counts.
+        rho: aversion to risk: unitless, but 1 / `unit` where `risk` is "variance".
+        risk: what is taken off the effectiveness of a plan (eq. 7): "linear" rho Σ std·y, as if all errors moved
+            together; "variance" rho Σ std²·y; "independent" rho sqrt(Σ std²·y).
+        rows: limits on the columns, with the links of the switches at the end (they are added where they are missing).
+        switches: 0/1 columns after the tuples, on exactly where a tuple of their set is chosen; worth and cost nothing.
         currency: code or name.
         unit: of effectiveness, in words.
         notes: what happened while the problem was built, in words.
@@ -167,12 +52,16 @@ class CampaignProblem:
     event_id: NDArray[Any] = field(default_factory=lambda: np.zeros(0, str))
     offset_days: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     date: NDArray[np.datetime64] = field(default_factory=lambda: np.zeros(0, "datetime64[D]"))
+    brand_id: NDArray[Any] = field(default_factory=lambda: np.zeros(0, str))
+    level: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     effectiveness: NDArray[np.float64]
     std: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     price: NDArray[np.float64]
     budget: float
     rho: float = 0.0
-    rows: CountRows = field(default_factory=CountRows)
+    risk: Risk = "linear"
+    rows: LinearRows = field(default_factory=LinearRows)
+    switches: Switches = field(default_factory=Switches)
     currency: str = ""
     unit: str = "units of effect"
     notes: tuple[str, ...] = ()
@@ -184,22 +73,31 @@ class CampaignProblem:
         freeze(self, "event_id", _or_default(self.event_id, n, "campaign"), np.str_)
         freeze(self, "offset_days", _or_default(self.offset_days, n, 0), np.int64)
         freeze(self, "date", _or_default(self.date, n, np.datetime64("NaT")), "datetime64[D]")
+        freeze(self, "brand_id", _or_default(self.brand_id, n, ""), np.str_)
+        freeze(self, "level", _or_default(self.level, n, 1.0), np.float64)
         freeze(self, "effectiveness", self.effectiveness, np.float64)
         freeze(self, "std", _or_default(self.std, n, 0.0), np.float64)
         freeze(self, "price", self.price, np.float64)
-        for name in ("content_type", "event_id", "offset_days", "date", "effectiveness", "std", "price"):
+        for name in (*_KEY[1:], "date", "effectiveness", "std", "price"):
             shape = getattr(self, name).shape
             if shape != (n,):
                 raise DataError(f"campaign problem: {name} has shape {shape}, creator_id has ({n},).")
-        for name, least in (("effectiveness", -np.inf), ("std", 0.0), ("price", 0.0)):
+        for name, least in (("effectiveness", -np.inf), ("std", 0.0), ("price", 0.0), ("level", 0.0)):
             self._check_numbers(name, least)
         for name in ("budget", "rho"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise ConfigError(f"{name} is {value}. It must be a number that is finite and not negative.")
-        if self.rows.members.size and (self.rows.members.min() < 0 or self.rows.members.max() >= n):
-            raise DataError(f"campaign problem: a row names a tuple outside 0..{n - 1}.")
+        for what, members, end in (("switch", self.switches.members, n), ("row", self.rows.members, self.columns)):
+            if members.size and (members.min() < 0 or members.max() >= end):
+                raise DataError(f"campaign problem: a {what} names a tuple outside 0..{end - 1}.")
         self._check_keys()
+        if len(self.switches):
+            object.__setattr__(self, "rows", self._linked())
+
+    def _linked(self) -> LinearRows:
+        asked = self.rows.where(np.array([setting != LINK for setting in self.rows.settings], bool))
+        return LinearRows.stack([asked, self.switches.links(asked, len(self))])
 
     def _check_numbers(self, name: str, least: float) -> None:
         values = getattr(self, name)
@@ -213,15 +111,15 @@ class CampaignProblem:
             )
 
     def _check_keys(self) -> None:
-        columns = (self.creator_id, self.content_type, self.event_id, self.offset_days)
+        columns = [getattr(self, name) for name in _KEY]
         codes = np.stack([np.unique(column, return_inverse=True)[1] for column in columns])
         order = np.lexsort(codes)
         same = np.flatnonzero(np.all(np.diff(codes[:, order], axis=1) == 0, axis=0))
         if same.size:
-            key = ", ".join(str(column[order[same[0]]]) for column in columns)
+            key = ", ".join(str(column[order[same[0]]]) for column in columns[:4])
             raise DataError(
                 f"campaign problem: {same.size} tuples are given twice, the first is ({key}). "
-                "A creator, content type, event and offset together name one post."
+                "A creator, content type, event, offset, brand and level together name one post."
             )
 
     def __len__(self) -> int:
@@ -229,8 +127,61 @@ class CampaignProblem:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """What the objective sums: effectiveness - rho·std (eq. 7), (N,)."""
-        return self.effectiveness - self.rho * self.std
+        """What the objective sums, (N,): effectiveness less the risk that is linear (eq. 7).
+
+        With `risk="independent"` the plan's risk comes off the sum; see `worth`.
+        """
+        if self.risk == "linear":
+            return self.effectiveness - self.rho * self.std
+        if self.risk == "variance":
+            return self.effectiveness - self.rho * self.std**2
+        return self.effectiveness
+
+    @property
+    def has_joint_risk(self) -> bool:
+        """Whether the objective takes off a root of a sum."""
+        return self.risk == "independent" and self.rho > 0 and bool(np.any(self.std > 0))
+
+    def worth(self, chosen: ArrayLike) -> float:
+        """Objective of a choice of tuples, in `unit`.
+
+        Args:
+            chosen: (N,) bool.
+
+        Returns:
+            Σ value·y, less rho·sqrt(Σ std²·y) where the errors are independent.
+        """
+        y = np.asarray(chosen, np.float64)
+        inside = y != 0
+        total = math.fsum((self.value * y)[inside])
+        return total - self.rho * math.sqrt(math.fsum((self.std**2 * y)[inside])) if self.has_joint_risk else total
+
+    @property
+    def columns(self) -> int:
+        """Number of tuples and switches, N + K."""
+        return len(self) + len(self.switches)
+
+    @cached_property
+    def column_value(self) -> NDArray[np.float64]:
+        """Value of every column, (N + K,); switches are worth nothing."""
+        return np.concatenate([self.value, np.zeros(len(self.switches))])
+
+    @cached_property
+    def column_price(self) -> NDArray[np.float64]:
+        """Price of every column, (N + K,); switches cost nothing."""
+        return np.concatenate([self.price, np.zeros(len(self.switches))])
+
+    def column_choice(self, chosen: ArrayLike) -> NDArray[np.float64]:
+        """Value of every column under a choice of tuples.
+
+        Args:
+            chosen: (N,).
+
+        Returns:
+            The choice and the switches that it turns on, (N + K,).
+        """
+        y = np.asarray(chosen, np.float64)
+        return np.concatenate([y, self.switches.on(y)])
 
     @property
     def spending_limit(self) -> float:
@@ -238,11 +189,31 @@ class CampaignProblem:
         return self.budget * (1 + TOLERANCE)
 
 
-def freeze(holder: object, name: str, values: Any, dtype: Any) -> None:
-    """Store a read-only copy of an array in a frozen dataclass."""
-    array = np.array(values, dtype=dtype)
-    array.flags.writeable = False
-    object.__setattr__(holder, name, array)
+def flat(
+    problem: CampaignProblem,
+    *,
+    columns: NDArray[np.int64] | None = None,
+    value: NDArray[np.float64] | None = None,
+    rows: LinearRows | None = None,
+    budget: float | None = None,
+) -> CampaignProblem:
+    """The same problem with its columns as nameless tuples: no switches, no risk, any values.
+
+    Args:
+        problem: with N + K columns.
+        columns: to keep; all where left out.
+        value: of every column, (N + K,); `column_value` where left out.
+        rows: on the columns kept; the problem's own where left out.
+        budget: the problem's own where left out.
+    """
+    kept = np.arange(problem.columns) if columns is None else columns
+    return CampaignProblem(
+        creator_id=kept.astype(str),
+        effectiveness=(problem.column_value if value is None else value)[kept],
+        price=problem.column_price[kept],
+        budget=problem.budget if budget is None else budget,
+        rows=problem.rows if rows is None else rows,
+    )
 
 
 def _or_default(values: NDArray[Any], n: int, default: Any) -> NDArray[Any]:

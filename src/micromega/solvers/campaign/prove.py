@@ -93,22 +93,27 @@ class _Relaxation:
     """
 
     def __init__(self, problem: CampaignProblem, settled: NDArray[np.int8], target: float) -> None:
-        self.cases = Cases(problem, problem.value, settled)
-        self._worthless = Cases(problem, np.zeros(len(problem)), settled)
+        self.cases = Cases(problem, problem.column_value, settled)
+        self._worthless = Cases(problem, np.zeros(problem.columns), settled)
         self._target = target
         self._rows = len(problem.rows)
         n, rows = len(self.cases.open), self.cases.rows
         self._budget = max(self.cases.limit, float(np.max(self.cases.price, initial=0.0)), TOLERANCE)
         self._scale = float(np.max(np.abs(self.cases.value), initial=0.0)) or 1.0
-        counts = sp.csr_array((np.ones(len(rows.members)), (rows.row_of, rows.members)), shape=(self._rows, n))
-        self._binding = np.flatnonzero((rows.lower > 0) | (rows.upper < np.diff(counts.indptr)))
-        matrix = sp.vstack([sp.csr_array(self.cases.price[None, :] / self._budget), counts[self._binding]]).tocsc()
+        size = problem.rows.size
+        entries = (rows.coefficient / size[rows.row_of], (rows.row_of, rows.members))
+        matrix = sp.csr_array(entries, shape=(self._rows, n))
+        most, least = (np.asarray(part.sum(axis=1)).ravel() for part in (matrix.maximum(0), matrix.minimum(0)))
+        lower, upper = rows.lower / size, rows.upper / size
+        self._binding = np.flatnonzero((lower > least) | (upper < most))
+        self._size = size[self._binding]
+        matrix = sp.vstack([sp.csr_array(self.cases.price[None, :] / self._budget), matrix[self._binding]]).tocsc()
         program = highspy.HighsLp()
         program.num_col_, program.num_row_ = matrix.shape[1], matrix.shape[0]
         program.col_cost_ = -self.cases.value / self._scale
         program.col_lower_, program.col_upper_ = np.zeros(n), np.ones(n)
-        program.row_lower_ = np.concatenate([[-np.inf], rows.lower[self._binding]])
-        program.row_upper_ = np.concatenate([[self.cases.limit / self._budget], rows.upper[self._binding]])
+        program.row_lower_ = np.concatenate([[-np.inf], lower[self._binding]])
+        program.row_upper_ = np.concatenate([[self.cases.limit / self._budget], upper[self._binding]])
         program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         program.a_matrix_.start_, program.a_matrix_.index_ = matrix.indptr, matrix.indices
         program.a_matrix_.value_ = matrix.data
@@ -165,5 +170,5 @@ class _Relaxation:
     def _multipliers(self, row_dual: NDArray[np.float64]) -> NDArray[np.float64]:
         multipliers = np.zeros(1 + self._rows)
         multipliers[0] = -row_dual[0] / self._budget
-        multipliers[1 + self._binding] = -row_dual[1:]
+        multipliers[1 + self._binding] = -row_dual[1:] / self._size
         return multipliers
