@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from micromega.report.content import (
+    BindingLimit,
     Calibration,
     CampaignReport,
     Candidate,
@@ -14,7 +15,9 @@ from micromega.report.content import (
     ExamplePost,
     MethodResult,
     Offers,
+    OtherPlan,
     PlannedPost,
+    RiskPoint,
     TrainingRun,
 )
 from micromega.scores import reliability_curve
@@ -94,6 +97,17 @@ def full(text=str, **changes):
             price=np.array([100.5, 300.0, 900.0, 50.0]),
             value=np.array([1500.0, 3000.0, 3100.0, 10.0]),
             chosen=np.array([True, True, False, False]),
+        ),
+        "binding": (BindingLimit(name=text("at least 1 post on food"), worth=12.5),),
+        "alternatives": (
+            OtherPlan(
+                question=text("Alternative 1"), value=4400.0, lost=0.022, joined=(text("cy"),), left=(text("bo"),)
+            ),
+        ),
+        "questions": (OtherPlan(question=text("Why not di?"), value=None, lost=None, reason=text("No money.")),),
+        "risk": (
+            RiskPoint(rho=0.0, expected=4500.0, deviation=900.0, used=True),
+            RiskPoint(rho=1.0, expected=4100.0, deviation=500.0),
         ),
         "shortlist": (
             Candidate(

@@ -71,6 +71,57 @@ class PlannedPost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BindingLimit:
+    """A limit that costs something.
+
+    Attributes:
+        name: what it limits, in words.
+        worth: what loosening it by one would add, in the plan's unit.
+    """
+
+    name: str
+    worth: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherPlan:
+    """Another plan beside the one that is shown.
+
+    Attributes:
+        question: that it answers, in words.
+        value: in the plan's unit; None where there is no plan.
+        lost: share of the plan's value that it gives up; None without a plan.
+        joined: names of creators who come in.
+        left: names of creators who go.
+        reason: why there is no plan.
+    """
+
+    question: str
+    value: float | None
+    lost: float | None
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskPoint:
+    """The best plan at one aversion to risk.
+
+    Attributes:
+        rho: aversion.
+        expected: in the plan's unit.
+        deviation: standard deviation of the total if predictions err independently, same unit.
+        used: whether it is the plan that is shown.
+    """
+
+    rho: float
+    expected: float
+    deviation: float
+    used: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExamplePost:
     """A past post that shows what a creator does.
 
@@ -218,6 +269,10 @@ class CampaignReport:
         marginal_value: what one more unit of currency adds, in `value_unit` (the budget's shadow price).
         budget_curve: value at other budgets, from `micromega.solvers.campaign.frontier`.
         offers: all that could have been bought.
+        binding: limits that cost something, the dearest first.
+        alternatives: nearly as good plans with other creators.
+        questions: why somebody is not in the plan, and what if somebody declined.
+        risk: best plans by aversion to risk.
         shortlist: best creators for the brand, by rank.
         evaluation: the ranker against baselines.
         calibration: predicted against observed probability.
@@ -242,6 +297,10 @@ class CampaignReport:
     marginal_value: float | None = None
     budget_curve: "BudgetCurve | None" = None
     offers: Offers | None = None
+    binding: tuple[BindingLimit, ...] = ()
+    alternatives: tuple[OtherPlan, ...] = ()
+    questions: tuple[OtherPlan, ...] = ()
+    risk: tuple[RiskPoint, ...] = ()
     shortlist: tuple[Candidate, ...] = ()
     evaluation: Evaluation | None = None
     calibration: Calibration | None = None

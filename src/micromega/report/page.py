@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from micromega.report import plots, words
+from micromega.report import campaign_plots, plots, words
 from micromega.report.content import CampaignReport, Evaluation
 from micromega.report.environment import environment  # says what to install before markupsafe is missed
 
@@ -58,8 +58,16 @@ def _cents(report: CampaignReport) -> int:
 
 def _figures(report: CampaignReport) -> dict[str, Any]:
     """The figures, as markup that must not be escaped a second time; None where there is nothing to draw."""
-    drawn: dict[str, str | None] = dict.fromkeys(("budget", "offers", "loss", "validation", "calibration"))
+    drawn: dict[str, str | None] = dict.fromkeys(
+        ("budget", "offers", "loss", "validation", "calibration", "calendar", "spend", "risk")
+    )
     unit = report.value_unit
+    if any(post.date for post in report.planned):
+        drawn["calendar"] = campaign_plots.calendar(report.planned)
+    if report.planned:
+        drawn["spend"] = campaign_plots.spend(report.planned, currency=report.currency)
+    if len(report.risk) > 1:
+        drawn["risk"] = campaign_plots.risk(report.risk, unit=unit)
     if report.budget_curve is not None and len(report.budget_curve.budgets) > 1:
         drawn["budget"] = plots.budget_curve(
             report.budget_curve, budget=report.budget, currency=report.currency, unit=unit
