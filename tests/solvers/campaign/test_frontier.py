@@ -7,6 +7,7 @@ import pytest
 
 from micromega.errors import ConfigError
 from micromega.solvers.campaign import CampaignProblem, LinearRows, budget_curve, frontier, solve
+from micromega.solvers.campaign.frontier import risk_curve
 
 
 def test_every_point_is_the_optimum(random_problem, brute_force):
@@ -84,3 +85,31 @@ def test_impossible_budgets(budgets):
     problem = CampaignProblem(creator_id=np.array(["a"]), effectiveness=np.ones(1), price=np.ones(1), budget=1.0)
     with pytest.raises(ConfigError, match="budgets"):
         budget_curve(problem, budgets=budgets)
+
+
+@pytest.mark.parametrize("risk", ["linear", "variance", "independent"])
+def test_more_aversion_to_risk_gives_safer_and_smaller_plans(risk: str) -> None:
+    rng = np.random.default_rng(3)
+    effect = rng.uniform(5, 10, 30)
+    problem = CampaignProblem(
+        creator_id=np.arange(30).astype(str),
+        effectiveness=effect,
+        std=rng.uniform(0.1, 0.6, 30) * effect,
+        price=rng.uniform(1, 2, 30),
+        budget=12.0,
+        risk=risk,
+    )
+    curve = risk_curve(problem)
+    assert curve is not None
+    assert len(curve.rho) == 5
+    assert np.all(np.diff(curve.expected) <= 1e-3 * curve.expected[0])
+    assert curve.deviation[-1] < curve.deviation[0]
+    plain = solve(dataclasses.replace(problem, rho=0.0))
+    assert curve.expected[0] == pytest.approx(plain.objective, rel=1e-4)
+
+
+def test_there_is_no_risk_curve_without_uncertainty() -> None:
+    problem = CampaignProblem(creator_id=np.array(["a", "b"]), effectiveness=np.ones(2), price=np.ones(2), budget=1.0)
+    assert risk_curve(problem) is None
+    with pytest.raises(ConfigError, match="rhos"):
+        risk_curve(dataclasses.replace(problem, std=np.ones(2)), rhos=[-1.0])

@@ -67,6 +67,64 @@ def budget_curve(
     return BudgetCurve(budgets=tried, **{name: np.array([point[name] for point in points]) for name in points[0]})
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RiskCurve:
+    """Best plans by aversion to risk.
+
+    Attributes:
+        rho: rising, (K,).
+        expected: total effectiveness of each plan, without what risk takes off, (K,).
+        deviation: standard deviation of that total if predictions err independently, (K,).
+    """
+
+    rho: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+def risk_curve(
+    problem: CampaignProblem,
+    *,
+    rhos: Sequence[float] | NDArray[np.float64] | None = None,
+    time_limit_s: float = 5.0,
+    relative_gap: float = 1e-4,
+    threads: int = 1,
+) -> RiskCurve | None:
+    """Solve the same problem at several aversions to risk.
+
+    Args:
+        problem: what is asked; its own aversion is among those that are tried.
+        rhos: to try; where left out, five for which risk weighs from nothing to twice what it usually is.
+        time_limit_s: for each, seconds.
+        relative_gap: for each.
+        threads: of HiGHS.
+
+    Returns:
+        The curve over all aversions with a plan; None where no uncertainty is known.
+    """
+    if not np.any(problem.std > 0):
+        return None
+    usual = float(np.median(problem.std[problem.std > 0])) if problem.risk == "variance" else 1.0
+    tried = np.array([0.0, 0.25, 0.5, 1.0, 2.0]) / usual if rhos is None else np.asarray(rhos, np.float64)
+    if not (np.all(np.isfinite(tried)) and np.all(tried >= 0)):
+        raise ConfigError(f"rhos {tried.tolist()}: give numbers that are finite and not negative.")
+    found = []
+    for rho in np.unique([*tried, problem.rho]).tolist():
+        plan = solve(
+            replace(problem, rho=rho),
+            time_limit_s=time_limit_s,
+            relative_gap=relative_gap,
+            threads=threads,
+            proof_cases=1,
+        )
+        if plan.status.has_plan:
+            chosen = plan.chosen
+            deviation = float(np.sqrt(np.sum(problem.std[chosen] ** 2)))
+            found.append((rho, float(problem.effectiveness[chosen].sum()), deviation))
+    columns = np.array(found).reshape(-1, 3).T
+    return RiskCurve(rho=columns[0], expected=columns[1], deviation=columns[2])
+
+
 def _point(problem: CampaignProblem, best: NDArray[np.bool_] | None, duals: NDArray[np.float64]) -> dict[str, float]:
     if best is None:
         return {"objective": np.nan, "upper_bound": np.nan, "spend": np.nan, "creators": 0, "shadow_price": np.nan}
