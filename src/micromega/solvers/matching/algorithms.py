@@ -148,7 +148,7 @@ def _worst_of_product(worst: Integers, p: int, pairs: Integers, held: Integers, 
     while held[owner[pairs[at]]] != pairs[at]:
         at -= 1
     worst[p] = at
-    return at
+    return int(at)
 
 
 @numba.njit(cache=True)
@@ -159,7 +159,7 @@ def _worst_of_merchant(
     while held[creator[at]] < 0 or merchant[product[held[creator[at]]]] != v:
         at -= 1
     worst[v] = at
-    return at
+    return int(at)
 
 
 @numba.njit(cache=True)
