@@ -9,10 +9,15 @@ from micromega.config.schema import RunConfig
 from micromega.market.open import open_market
 from micromega.runs.campaign import plan_campaign
 from micromega.runs.lock import locked
+from micromega.runs.matching import plan_matching
 from micromega.runs.planning import PlanningRun
 from micromega.runs.sizing import plan_size
 
-KINDS: Mapping[str, Callable[[PlanningRun], float | None]] = {"campaign": plan_campaign, "sizing": plan_size}
+KINDS: Mapping[str, Callable[[PlanningRun], float | None]] = {
+    "campaign": plan_campaign,
+    "matching": plan_matching,
+    "sizing": plan_size,
+}
 """Choice of the group `problem` -> what plans."""
 
 

@@ -101,6 +101,12 @@ def verify(game: Game, product: ArrayLike) -> MatchingCheck:
     )
 
 
+def acceptable(game: Game) -> NDArray[np.bool_]:
+    """Pairs of the creators' lists whose merchant lists the creator, (M,)."""
+    owner = np.repeat(np.arange(game.creators), np.diff(game.start))
+    return _merchant_rank(game, owner, game.merchant[game.product]) >= 0
+
+
 def _merchant_rank(game: Game, creator: Integers, merchant: Integers) -> Integers:
     """Place of creators in merchants' lists by a sorted search, -1 where they are not listed."""
     if len(game.shared_order):

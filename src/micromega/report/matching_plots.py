@@ -1,0 +1,97 @@
+"""The five figures of Gomes & Dias for a market, one panel a measure (`drawing.py` says how)."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromega.report.drawing import ACCENT, MUTED, WIDE, svg
+from micromega.report.matching_content import Side
+
+from matplotlib.axes import Axes  # isort: skip  # drawing.py has said what to install if it is missing
+from matplotlib.figure import Figure  # isort: skip
+from matplotlib.ticker import MaxNLocator  # isort: skip
+
+BINS = 20
+MOST_POINTS = 4_000
+SIZE = (WIDE[0], 3.4)
+
+
+def merchant_use(sides: Sequence[Side]) -> str:
+    """Figures 1 and 6: how many merchants use which share of their quota."""
+    return _shares(sides, "merchant-use", "Merchant utilisation", "merchants", lambda side: side.merchant_use)
+
+
+def free_slots(sides: Sequence[Side]) -> str:
+    """Figures 2 and 7: how many merchants have how many places left."""
+
+    def panel(axes: Axes, side: Side) -> None:
+        slots = side.free_slots
+        most = max(int(slots.max(initial=0)), 4)
+        edges = np.arange(most + 2) - 0.5 if most < BINS else np.linspace(0, most, BINS + 1)
+        axes.hist(slots, bins=edges.tolist(), color=ACCENT, rwidth=0.9)
+        axes.set_xlabel("places left")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+    return _panels(sides, "free-slots", "Free slots", "merchants", panel)
+
+
+def product_use(sides: Sequence[Side]) -> str:
+    """Figures 3 and 8: how many products use which share of their advertisements."""
+    return _shares(sides, "product-use", "Use of advertisements", "products", lambda side: side.product_use)
+
+
+def choice_obtained(sides: Sequence[Side]) -> str:
+    """Figures 4 and 9: how many creators got which of their choices."""
+
+    def panel(axes: Axes, side: Side) -> None:
+        longest = int(max(np.diff(side.game.start).max(initial=1), side.choices.max(initial=1)))
+        shown = min(longest, 12)
+        counts = np.bincount(np.minimum(side.choices, shown), minlength=shown + 1)
+        axes.bar(np.arange(1, shown + 1), counts[1:], color=ACCENT, width=0.8)
+        axes.bar([shown + 1.4], [counts[0]], color=MUTED, width=0.8)
+        labels = [str(place) for place in range(1, shown + 1)]
+        if longest > shown:
+            labels[-1] += "+"
+        axes.set_xticks([*range(1, shown + 1), shown + 1.4], [*labels, "none"])
+        axes.set_xlabel("choice")
+
+    return _panels(sides, "choice", "Creators by the choice they got", "creators", panel)
+
+
+def rank_and_choice(sides: Sequence[Side]) -> str:
+    """Figures 5 and 10: the choice that creators got, by their place in the order of reputation."""
+
+    def panel(axes: Axes, side: Side) -> None:
+        order = np.empty(len(side.choices), np.int64)
+        order[np.argsort(-side.game.reputation, kind="stable")] = np.arange(1, len(side.choices) + 1)
+        served = np.flatnonzero(side.choices > 0)
+        served = served[:: max(1, -(-served.size // MOST_POINTS))]
+        axes.scatter(order[served], side.choices[served], s=18, color=ACCENT, alpha=0.5, linewidths=0)
+        axes.set_xlabel("place by reputation")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_ylim(bottom=0)
+
+    return _panels(sides, "rank-choice", "Choice obtained by reputation", "choice", panel)
+
+
+def _shares(
+    sides: Sequence[Side], name: str, title: str, what: str, share: Callable[[Side], NDArray[np.float64]]
+) -> str:
+    def panel(axes: Axes, side: Side) -> None:
+        axes.hist(share(side), bins=np.linspace(0, 1, BINS + 1).tolist(), color=ACCENT, rwidth=0.9)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlabel("share of the quota that is used")
+
+    return _panels(sides, name, title, what, panel)
+
+
+def _panels(sides: Sequence[Side], name: str, title: str, what: str, panel: Callable[[Axes, Side], None]) -> str:
+    def draw(figure: Figure) -> None:
+        for axes, side in zip(np.atleast_1d(figure.subplots(1, len(sides))), sides, strict=True):
+            panel(axes, side)
+            axes.set_title(f"{what}, by {side.words}", color=MUTED)
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+    described = " ".join(f"By {side.words}: {side.matched:,} creators have a product." for side in sides)
+    return svg(draw, name=name, size=SIZE, title=title, described=described)
