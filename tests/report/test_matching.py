@@ -1,5 +1,6 @@
 """The report of a matching: its numbers are those of the matching, its texts stay texts."""
 
+import dataclasses
 import re
 from xml.etree import ElementTree as ET
 
@@ -98,3 +99,12 @@ def test_a_certificate_is_not_given_to_what_blocks(report: MatchingReport) -> No
     broken = certify(of.game, nobody)
     assert not broken.ok
     assert [check.name for check in broken.checks if not check.ok] == ["stability"]
+
+
+def test_a_certificate_is_not_given_to_another_order_of_reputation(report: MatchingReport) -> None:
+    game = report.chosen.game
+    upside_down = dataclasses.replace(game, reputation=-game.reputation).solve()
+    assert upside_down.check.stable  # by its own order
+    broken = certify(game, upside_down)
+    assert not broken.ok
+    assert "reputation" in [check.name for check in broken.checks if not check.ok]

@@ -13,13 +13,13 @@ from matplotlib.axes import Axes  # isort: skip  # drawing.py has said what to i
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num  # isort: skip
 from matplotlib.figure import Figure  # isort: skip
 
-MOST_BARS = 12
+MOST_BARS, MOST_ROWS = 12, 40
 LONGEST, LONGEST_CURRENCY = 28, 8  # characters
 _SHADES = (1.0, 0.55, 0.3)
 
 
 def calendar(planned: Sequence[PlannedPost]) -> str:
-    """Draw posts by day and creator, the first post on top.
+    """Draw posts by day and creator, the first post on top; of many creators the first 40.
 
     Args:
         planned: the plan; posts without a day are left out.
@@ -28,7 +28,9 @@ def calendar(planned: Sequence[PlannedPost]) -> str:
         SVG text.
     """
     dated = sorted((post for post in planned if post.date is not None), key=lambda post: (post.date, post.creator))
-    creators = list(dict.fromkeys(post.creator for post in dated))
+    creators = list(dict.fromkeys(post.creator for post in dated))[:MOST_ROWS]
+    places = {creator: place for place, creator in enumerate(creators)}
+    dated = [post for post in dated if post.creator in places]
     events = list(dict.fromkeys(post.event for post in dated))
     colours = dict(zip(events, _colours(len(events)), strict=True))
 
@@ -38,14 +40,14 @@ def calendar(planned: Sequence[PlannedPost]) -> str:
             mine = [post for post in dated if post.event == event]
             axes.scatter(
                 [date2num(_day(post)) for post in mine],
-                [creators.index(post.creator) for post in mine],
+                [places[post.creator] for post in mine],
                 s=46,
                 color=colours[event][0],
                 alpha=colours[event][1],
                 edgecolors=PAPER,
                 linewidths=1,
                 zorder=3,
-                label=shorten(event, LONGEST),
+                label=shorten(event, LONGEST).lstrip("_"),  # matplotlib hides labels that begin so
             )
         axes.set_yticks(range(len(creators)), [shorten(creator, LONGEST) for creator in creators], fontsize=10)
         axes.invert_yaxis()

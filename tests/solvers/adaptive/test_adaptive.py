@@ -112,6 +112,9 @@ def test_known_effects_are_bought_like_the_linear_program_says() -> None:
         ({"noise": np.ones(3)}, DataError, "noise has shape"),
         ({"creator": np.array([0, 5])}, DataError, "creator codes"),
         ({"waves": 0}, ConfigError, "one wave or more"),
+        ({"waves": 2.5}, ConfigError, "whole number"),
+        ({"cap": 2}, DataError, "cap must be one row of whole numbers"),
+        ({"cap": np.array([1.9, 0.9])}, DataError, "cap must be one row of whole numbers"),
         ({"budget": -1.0}, ConfigError, "must not be negative"),
     ],
 )
@@ -166,3 +169,11 @@ def test_the_environment_plays_the_same_game() -> None:
     _, reward, _, _, about = env.step(np.ones(len(problem), np.int8))
     assert "more than once" in about["broken"]
     assert reward == 0
+
+
+def test_a_campaign_that_should_not_have_been_has_no_share() -> None:
+    problem = draw(0, creators=2, kinds=1)
+    lost = play(problem, -np.ones(2), POLICIES["plan_once"])
+    assert lost.bound == 0
+    assert lost.expected.sum() < 0
+    assert lost.share == -np.inf

@@ -105,18 +105,53 @@ def test_nothing_affordable_is_an_empty_set() -> None:
     assert plan.reach == plan.bound == plan.gap == 0
 
 
-def test_audiences_come_from_a_market_and_response_curves() -> None:
-    follows = pa.table(
-        {"source_id": ["ann", "ann", "bob", "bob", "eve"], "target_id": ["x", "y", "y", "z", "x"]},
-    )
+FOLLOWS = pa.table(
+    {"source_id": ["ann", "ann", "bob", "bob", "eve"], "target_id": ["x", "y", "y", "z", "x"]},
+)
+
+
+def test_one_creator_alone_reaches_its_impressions_however_many_followers_are_listed() -> None:
+    rng = np.random.default_rng(0)
+    listed = {"mega": 12, "micro": 4, "mid": 40}
+    pairs = [(who, f"f{f}") for who, many in listed.items() for f in rng.permutation(60)[:many]]
+    follows = pa.table({"source_id": [who for who, _ in pairs], "target_id": [f for _, f in pairs]})
+    impressions, followers = [100_000.0, 500.0, 9_000.0], [1_000_000.0, 1_000.0, 8_000.0]
+    audiences = Audiences.from_follows(follows, creator_id=list(listed), impressions=impressions, followers=followers)
+    alone = [reach(audiences, [c]) for c in range(3)]
+    assert alone == pytest.approx([100_000, 500, 8_000])  # no more people than followers
+    assert reach(audiences, [0, 1, 2]) < sum(alone)
+
+
+def test_no_more_people_are_reached_than_stand_behind_the_listed() -> None:
     audiences = Audiences.from_follows(
-        follows, creator_id=["bob", "ann", "cy"], impressions=[300.0, 50.0, 10.0], followers=[200.0, 100.0, 50.0]
+        FOLLOWS, creator_id=["bob", "ann"], impressions=[300.0, 50.0], followers=[200.0, 100.0]
     )
-    np.testing.assert_array_equal(audiences.probability, [1.0, 0.5, 0.2])
-    np.testing.assert_array_equal(audiences.start, [0, 2, 4, 4])
-    people = 300 / 4  # followers of bob and ann for each of their four listed
-    assert reach(audiences, [0, 1]) == pytest.approx(people * (1 + 1 + 0.5))
-    assert reach(audiences, [2]) == 0
+    np.testing.assert_allclose(audiences.probability, [1.0, 50 / 150])  # 75 people behind each of four pairs
+    assert reach(audiences, [0]) == pytest.approx(150)
+    assert reach(audiences, [0, 1]) == pytest.approx(75 * (1 + 1 + 1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"creator_id": ["bob", "cy"]}, "nobody who follows cy"),
+        ({"creator_id": ["bob", "bob"]}, "named twice"),
+        ({"followers": [1.0]}, "one entry for each creator"),
+        ({"followers": [1.0, 0.0]}, "followers must be 1 or more"),
+        ({"impressions": [1.0, np.nan]}, "impressions 0 or more"),
+    ],
+)
+def test_malformed_markets_are_named(change: dict[str, list], words: str) -> None:
+    good = {"creator_id": ["bob", "ann"], "impressions": [3.0, 5.0], "followers": [20.0, 10.0]}
+    Audiences.from_follows(FOLLOWS, **good)
+    with pytest.raises(DataError, match=words):
+        Audiences.from_follows(FOLLOWS, **{**good, **change})
+
+
+@pytest.mark.parametrize("chosen", [[0, 0, 1], [-1], [7], [0.5], [True, False]])
+def test_sets_of_creators_are_checked(chosen: list) -> None:
+    with pytest.raises(DataError, match="chosen"):
+        reach(draw(0), chosen)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +162,7 @@ def test_audiences_come_from_a_market_and_response_curves() -> None:
         ({"accounts": np.array([1, 1])}, "same account twice"),
         ({"probability": np.array([1.5])}, r"probability 0 is 1\.5"),
         ({"weight": np.array([1.0, np.nan])}, "weight 1 is nan"),
+        ({"accounts": np.array([0, 10**12])}, "Give codes from 0 on"),
     ],
 )
 def test_malformed_audiences_are_named(change: dict[str, np.ndarray], words: str) -> None:

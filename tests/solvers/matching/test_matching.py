@@ -258,6 +258,9 @@ def test_lists_frames_and_arrays_are_the_same() -> None:
         ({"merchant_quota": [3]}, ConfigError, "must lie between"),
         ({"merchant_quota": [0]}, ConfigError, "merchant 0 takes 0 creators"),
         ({"optimal_for": "nobody"}, ConfigError, "Choose creators or merchants"),
+        ({"optimal_for": ["creators"]}, ConfigError, "Choose creators or merchants"),
+        ({"product_quota": [1, [2]]}, DataError, "product_quota: give one whole number each"),
+        ({"merchant_quota": 3}, DataError, "merchant_quota has 0 dimensions"),
     ],
 )
 def test_malformed_games_are_named(change: dict, error: type[Exception], words: str) -> None:
@@ -297,3 +300,15 @@ def test_empty_games() -> None:
     nobody = allocate([[], []], [[0, 1]], [0], [0], [0])
     assert nobody.product.tolist() == [-1, -1]
     assert nobody.check.stable
+
+
+def test_malformed_reputations_and_matchings_are_named() -> None:
+    with pytest.raises(DataError, match="reputation: give one number"):
+        allocate_by_reputation([[0]], ["high"], [0], [1], [1])
+    with pytest.raises(DataError, match="merchant_quota has 0 dimensions"):
+        allocate_by_reputation([[0]], [1.0], [0], [1], 3)
+    game = allocate([[0]], [[0]], [0], [1], [1]).game
+    assert verify(game, np.array([0.0])).stable
+    for wrong in (["0"], [0.5], [1], [0, 0]):
+        with pytest.raises(DataError, match="matching"):
+            verify(game, wrong)

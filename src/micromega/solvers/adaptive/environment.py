@@ -22,10 +22,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from micromega.errors import ConfigError
+from micromega.errors import ConfigError, DataError
 from micromega.solvers.adaptive.problem import State, WavesProblem, begin, check_wave, update
 from micromega.solvers.adaptive.relaxation import clairvoyant_bound
-from micromega.solvers.adaptive.simulate import draw_effects
+from micromega.solvers.adaptive.simulate import draw_effects, share_of_bound
 
 Observation = dict[str, Any]
 
@@ -46,7 +46,9 @@ class WavesEnv(gymnasium.Env[Observation, NDArray[np.int8]]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own form)
 
     def __init__(self, problem: WavesProblem, effect: NDArray[np.float64] | None = None) -> None:
-        self.problem, self._given = problem, effect
+        if effect is not None and np.asarray(effect).shape != (len(problem),):
+            raise DataError(f"WavesEnv: one effect for each of {len(problem)} arms is needed.")
+        self.problem, self._given = problem, None if effect is None else np.asarray(effect, np.float64)
         arms, creators = len(problem), len(problem.cap)
         self.action_space = spaces.MultiBinary(arms)
         self.observation_space: spaces.Space[Observation] = spaces.Dict(
@@ -85,13 +87,13 @@ class WavesEnv(gymnasium.Env[Observation, NDArray[np.int8]]):
         ended = self._state.wave == self.problem.waves
         about: dict[str, Any] = {"broken": broken, "expected": expected}
         if ended:
-            about["share"] = self._reached / self._bound()
+            about["share"] = share_of_bound(self._reached, self._bound())
         return self._observation(), float(outcome[chosen].sum()), ended, False, about
 
     def _bound(self) -> float:
         problem = self.problem
         posts = np.minimum(problem.cap, problem.waves).astype(np.float64)
-        return clairvoyant_bound(self._effect, problem.price, problem.creator, posts, problem.budget) or 1.0
+        return clairvoyant_bound(self._effect, problem.price, problem.creator, posts, problem.budget)
 
     def _observation(self) -> Observation:
         state = self._state

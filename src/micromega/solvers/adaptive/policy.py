@@ -21,7 +21,7 @@ Policy = Callable[[WavesProblem, State, np.random.Generator], NDArray[np.bool_]]
 
 
 def optimistic(optimism: float = 1.0) -> Policy:
-    """Posterior mean + `optimism` standard deviations: 1 measured best, 0 is greedy re-solving."""
+    """Posterior mean + `optimism` standard deviations: 1 measured best of 0, 0.5 and 1; 0 is greedy re-solving."""
 
     def choose(problem: WavesProblem, state: State, _: np.random.Generator) -> NDArray[np.bool_]:
         return fill_wave(problem, state, state.mean + optimism * state.std)

@@ -44,6 +44,12 @@ class WavesProblem:
     cap: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        for name in ("creator", "cap"):
+            values = np.asarray(getattr(self, name))
+            if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):
+                raise DataError(f"waves: {name} must be one row of whole numbers.")
+        if not isinstance(self.waves, int | np.integer):
+            raise ConfigError(f"waves is {self.waves}. Give a whole number.")
         _freeze(self, "creator", self.creator, np.int64)
         _freeze(self, "cap", self.cap, np.int64)
         for name in ("price", "mean", "std", "noise"):

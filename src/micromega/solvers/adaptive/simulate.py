@@ -34,12 +34,19 @@ class Played:
     @property
     def share(self) -> float:
         """Of the clairvoyant bound that was reached."""
-        return float(self.expected.sum() / self.bound) if self.bound else 1.0
+        return share_of_bound(float(self.expected.sum()), self.bound)
 
     @property
     def regret(self) -> float:
         """Clairvoyant bound less what was reached, in units of effect: at least the true regret."""
         return float(self.bound - self.expected.sum())
+
+
+def share_of_bound(reached: float, bound: float) -> float:
+    """Share of the clairvoyant bound; where nothing is worth buying 1 for nothing lost, else minus infinity."""
+    if bound > 0:
+        return reached / bound
+    return 1.0 if reached >= 0 else -np.inf
 
 
 def draw_effects(problem: WavesProblem, rng: np.random.Generator) -> Reals:

@@ -7,7 +7,7 @@ so that a set S reaches
     reach(S) = sum over accounts a of w_a (1 - prod over c in S whose audience holds a of (1 - q_c)),
 
 which grows with S, by ever less (monotone and submodular). What one creator reaches comes from its response curve:
-q_c = expected impressions / followers, at most 1.
+q_c is about expected impressions / followers (`Audiences.from_follows`).
 
 Shapes: C creators, A accounts, M pairs of a creator and an account of its audience.
 """
@@ -22,6 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError
 from micromega.solvers.campaign.problem import TOLERANCE, freeze
+
+_MOST = 1_000
+"""Codes of accounts for each pair beyond which they are no codes but ids."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +48,8 @@ class Audiences:
         freeze(self, "accounts", self.accounts, np.int64)
         freeze(self, "probability", self.probability, np.float64)
         size = int(self.accounts.max(initial=-1)) + 1
+        if not len(self.weight) and size > _MOST * max(len(self.accounts), 1):
+            raise DataError(f"Audiences: account {size - 1} among {len(self.accounts)} pairs. Give codes from 0 on.")
         freeze(self, "weight", self.weight if len(self.weight) else np.ones(size), np.float64)
         creators = len(self.probability)
         rises = len(self.start) == creators + 1 and self.start[0] == 0 and bool(np.all(np.diff(self.start) >= 0))
@@ -83,32 +88,49 @@ class Audiences:
     ) -> "Audiences":
         """Take audiences from a market and probabilities from response curves.
 
+        A market lists some of all followers, of one creator more of them than of another. An account stands for as many
+        people as there are followers for each that is listed, over all creators, and q_c is what makes one creator
+        alone reach min(impressions, followers) people; at most 1, where more than all that is listed would be reached.
+
         Args:
             follows: source_id, target_id: the target follows the source.
-            creator_id: (C,) strings.
+            creator_id: (C,) strings, each once.
             impressions: expected of a post, (C,), for instance of the response curve at the creator's followers.
             followers: accounts, (C,), 1 or more.
 
         Returns:
-            Audiences of those creators; q_c = min(1, impressions / followers). An account weighs as many people as
-            followers there are for each listed one, over all creators: a market lists some of them.
+            Audiences of those creators.
+
+        Raises:
+            DataError: lengths disagree, a creator stands there twice, a number is out of range, or nobody is listed as
+                a follower of a creator: then what it shares with others is not known.
         """
-        ids = pa.array(np.asarray(creator_id).tolist(), pa.string())
-        source = pc.index_in(follows["source_id"], value_set=ids)
+        known = np.asarray(creator_id).astype(str)
+        expected, sizes = (np.asarray(of, np.float64) for of in (impressions, followers))
+        if not known.shape == expected.shape == sizes.shape == (known.size,):
+            raise DataError("Audiences: creator_id, impressions and followers need one entry for each creator.")
+        if len(np.unique(known)) != len(known):
+            raise DataError("Audiences: a creator is named twice. Name each once.")
+        if not (np.all(sizes >= 1) and np.all(np.isfinite(sizes)) and np.all((expected >= 0) & np.isfinite(expected))):
+            raise DataError("Audiences: followers must be 1 or more and impressions 0 or more. Leave others out.")
+        source = pc.index_in(follows["source_id"], value_set=pa.array(known.tolist(), pa.string()))
         kept = pc.is_valid(source)
         creator = source.filter(kept).to_numpy().astype(np.int64)
         names = follows["target_id"].filter(kept).combine_chunks().dictionary_encode()
         account = np.asarray(names.indices.to_numpy(), np.int64)
+        listed = np.bincount(creator, minlength=len(known))
+        nobody = np.flatnonzero(listed == 0)
+        if nobody.size:
+            raise DataError(
+                f"Audiences: follows lists nobody who follows {known[nobody[0]]} ({nobody.size} creators in all). "
+                "Leave those creators out, or add their followers."
+            )
         order = np.lexsort((account, creator))
-        counts = np.bincount(creator, minlength=len(ids))
-        sizes = np.asarray(followers, np.float64)
-        if np.any(~(sizes >= 1)):
-            raise DataError("Audiences: followers must be 1 or more. Leave creators of unknown size out.")
-        people = sizes[counts > 0].sum() / max(len(account), 1)
+        people = sizes.sum() / max(len(account), 1)
         return cls(
-            start=np.concatenate([[0], np.cumsum(counts)]),
+            start=np.concatenate([[0], np.cumsum(listed)]),
             accounts=account[order],
-            probability=np.clip(np.asarray(impressions, np.float64) / sizes, 0.0, 1.0),
+            probability=np.minimum(1.0, np.minimum(expected, sizes) / np.maximum(listed * people, 1e-300)),
             weight=np.full(len(names.dictionary), people),
         )
 
@@ -263,8 +285,14 @@ def _is_power_of_two(number: int) -> bool:
 
 def _inside(audiences: Audiences, chosen: ArrayLike) -> NDArray[np.bool_]:
     given = np.asarray(chosen)
-    if given.dtype == bool:
-        return given
     inside = np.zeros(len(audiences), bool)
+    if given.dtype == bool:
+        if given.shape != inside.shape:
+            raise DataError(f"chosen: {given.shape} marks for {len(audiences)} creators.")
+        return given
+    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= len(audiences)):
+        raise DataError(f"chosen: give a mark for each creator, or indices from 0 to {len(audiences) - 1}.")
+    if len(np.unique(given)) != given.size:
+        raise DataError("chosen: an index stands there twice. Name each creator once.")
     inside[given.astype(np.int64)] = True
     return inside

@@ -18,6 +18,8 @@ from micromega.solvers.campaign.switches import LINK, Switches
 from micromega.solvers.plan import Plan, Status
 
 Solve = Callable[[CampaignProblem], Plan]
+_QUESTIONS = {"why_not", "declined", "booked", "alternatives"}
+"""Settings of the rows that questions add."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,8 +192,9 @@ def _asked(
     asked = replace(problem, rows=LinearRows.stack([problem.rows, LinearRows.of(rows)]))
     answer = solver(asked)
     if not answer.status.has_plan:
-        conflict = explain(asked) if explained and answer.status is Status.INFEASIBLE else None
-        reason = conflict.message() if conflict else f"No plan was found: {answer.status}."
+        reason = f"No plan was found: {answer.status}."
+        if explained and answer.status is Status.INFEASIBLE:
+            reason = _reason(asked)
         return Changed(question=question, problem=asked, plan=answer, lost=np.nan, joined=(), left=(), reason=reason)
     then, now = (set(problem.creator_id[of.chosen].tolist()) for of in (plan, answer))
     return Changed(
@@ -202,6 +205,19 @@ def _asked(
         joined=tuple(sorted(now - then)),
         left=tuple(sorted(then - now)),
     )
+
+
+def _reason(asked: CampaignProblem) -> str:
+    """Say which of the user's own rules stand against a question."""
+    conflict = explain(asked)
+    if conflict is None:
+        return "No plan was found in the time that a question gets."
+    against = [
+        words for words, setting in zip(conflict.words, conflict.settings, strict=True) if setting not in _QUESTIONS
+    ]
+    needed = conflict.smallest_budget
+    budget = "" if needed is None else f" A budget of {needed:,.2f} {conflict.currency} would do.".replace(" .", ".")
+    return f"No plan: {'; '.join(against) or 'the question contradicts itself'}.{budget}"
 
 
 def _tuples_of(problem: CampaignProblem, creator_id: str) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError, MicromegaError
 from micromega.solvers.matching import algorithms
-from micromega.solvers.matching.game import Game, Lists, check_quotas
+from micromega.solvers.matching.game import Game, Lists, check_quotas, whole_numbers
 from micromega.solvers.matching.verify import MatchingCheck, verify
 
 Integers = NDArray[np.int64]
@@ -78,7 +78,7 @@ def allocate(
     if check:
         check_quotas(game)
     solvers = {"creators": algorithms.creator_optimal, "merchants": algorithms.merchant_optimal}
-    if optimal_for not in solvers:
+    if not isinstance(optimal_for, str) or optimal_for not in solvers:
         raise ConfigError(f'optimal_for is "{optimal_for}". Choose creators or merchants.')
     found = solvers[optimal_for](
         game.start,
@@ -123,9 +123,12 @@ def allocate_by_reputation(
         >>> allocate_by_reputation([[0, 1], [0, 1]], [5.0, 7.0], [0, 1], [1, 1], [1, 1]).product.tolist()
         [1, 0]
     """
-    r = np.asarray(reputation, np.float64)
+    try:
+        r = np.asarray(reputation, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"reputation: give one number for each creator ({error}).") from None
     order = reputation_order(r, seed)
-    empty = np.zeros(len(np.asarray(merchant_quota)) + 1, np.int64), np.zeros(0, np.int64)
+    empty = np.zeros(len(whole_numbers(merchant_quota, "merchant_quota")) + 1, np.int64), np.zeros(0, np.int64)
     game = Game.of(creator_preferences, empty, product_merchant, product_quota, merchant_quota)
     if game.creators != len(r):
         raise DataError(f"reputation has {len(r)} entries, creator_preferences {game.creators} lists.")

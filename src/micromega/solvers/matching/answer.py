@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from micromega.solvers.matching.allocation import Matching
+from micromega.solvers.matching.game import Game
 from micromega.solvers.matching.orders import OrdersGame
 from micromega.solvers.matching.verify import verify
 from micromega.solvers.plan import Certificate, Check, Status
@@ -48,17 +49,34 @@ def choices(game: OrdersGame, matching: Matching) -> np.ndarray[tuple[int], np.d
 
 
 def certify(game: OrdersGame, matching: Matching) -> Certificate:
-    """Check a matching again, from game and matching alone.
+    """Check a matching again, from the game that was asked.
 
     Args:
         game: what was asked.
-        matching: what was answered; nothing in it but the products is believed.
+        matching: what was answered. Believed of it are the products and the order that was drawn among creators of
+            equal reputation; that it follows their reputation is checked.
 
     Returns:
-        Checks of wishes, both quotas and blocking pairs; the objective is the number of creators with a product.
+        Checks of the order, wishes, both quotas and blocking pairs; the objective is the number of creators with a
+        product.
     """
-    found = verify(matching.game, matching.product)
+    order, empty = matching.game.shared_order, np.zeros(0, np.int64)
+    ranked = np.flatnonzero(~np.isnan(game.reputation))
+    complete = len(order) == len(ranked) and bool(np.array_equal(np.sort(order), ranked))
+    wrong = np.flatnonzero(np.diff(game.reputation[order]) > 0) if complete else np.arange(len(game.creator_id))
+    asked = Game(
+        start=game.start,
+        product=game.product,
+        merchant_start=np.zeros(len(game.merchant_quota) + 1, np.int64),
+        creator=empty,
+        merchant=game.merchant,
+        product_quota=game.product_quota,
+        merchant_quota=game.merchant_quota,
+        shared_order=order if complete else empty,
+    )
+    found = verify(asked, matching.product)
     checks = [
+        _none("reputation", wrong, "Merchants rank all creators by falling reputation.", "places break the order"),
         _none("wishes", found.unwanted, "Every creator has a product from the own list, or none.", "creators do not"),
         _none("product_quota", found.over_product, "No product has more creators than it takes.", "products have"),
         _none("merchant_quota", found.over_merchant, "No merchant has more creators than it takes.", "merchants have"),
@@ -70,7 +88,7 @@ def certify(game: OrdersGame, matching: Matching) -> Certificate:
         ),
     ]
     return Certificate(
-        status=Status.OPTIMAL if found.stable else Status.ERROR,
+        status=Status.OPTIMAL if found.stable and not len(wrong) else Status.ERROR,
         checks=tuple(checks),
         objective=float(found.size),
         spend=math.nan,

@@ -69,8 +69,8 @@ class Game:
             DataError: an index outside its range, somebody twice in a list, a quota that is negative or no whole
                 number, or lengths that disagree; names the list and the place.
         """
-        merchant = _whole(product_merchant, "product_merchant")
-        quotas = _whole(product_quota, "product_quota"), _whole(merchant_quota, "merchant_quota")
+        merchant = whole_numbers(product_merchant, "product_merchant")
+        quotas = whole_numbers(product_quota, "product_quota"), whole_numbers(merchant_quota, "merchant_quota")
         if len(quotas[0]) != len(merchant):
             raise DataError(f"product_quota has {len(quotas[0])} entries, product_merchant {len(merchant)}.")
         for name, values in (("product_quota", quotas[0]), ("merchant_quota", quotas[1])):
@@ -137,8 +137,12 @@ def check_quotas(game: Game) -> None:
         )
 
 
-def _whole(values: ArrayLike, name: str) -> Integers:
-    array = np.asarray(values)
+def whole_numbers(values: ArrayLike, name: str) -> Integers:
+    """Check that values are one row of whole numbers; DataError otherwise."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name}: give one whole number each ({error}).") from None
     if array.ndim != 1:
         raise DataError(f"{name} has {array.ndim} dimensions. Give one number each.")
     if array.size and array.dtype.kind not in "iu":
@@ -152,20 +156,23 @@ def _whole(values: ArrayLike, name: str) -> Integers:
 def _lists(given: Any, name: str) -> tuple[Integers, Integers]:
     """CSR of lists, of (indptr, indices), or of a data frame with a row for each agent and a column for each rank."""
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
-        start, values = _whole(given[0], f"{name}[0]"), _whole(given[1], f"{name}[1]")
+        start, values = whole_numbers(given[0], f"{name}[0]"), whole_numbers(given[1], f"{name}[1]")
         if not len(start) or start[0] != 0 or np.any(np.diff(start) < 0) or start[-1] != len(values):
             raise DataError(f"{name}: indptr must rise from 0 to the number of indices, {len(values)}.")
         return start, values
     if hasattr(given, "to_numpy") and hasattr(given, "columns"):
-        table = np.asarray(given.to_numpy(dtype=np.float64))
+        try:
+            table = np.asarray(given.to_numpy(dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{name}: give numbers, with nothing where a list ends ({error}).") from None
         known = ~np.isnan(table)
-        return np.concatenate([[0], known.sum(axis=1).cumsum()]), _whole(table[known], name)
+        return np.concatenate([[0], known.sum(axis=1).cumsum()]), whole_numbers(table[known], name)
     try:
         sizes = np.fromiter((len(of) for of in given), np.int64, len(given))
         flat = np.concatenate([np.asarray(of) for of in given if len(of)]) if sizes.sum() else np.zeros(0, np.int64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: give a list of whole numbers for each ({error}).") from None
-    return np.concatenate([[0], np.cumsum(sizes)]), _whole(flat, name)
+    return np.concatenate([[0], np.cumsum(sizes)]), whole_numbers(flat, name)
 
 
 def _check_range(values: Integers, many: int, name: str, what: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import DataError
-from micromega.solvers.matching.game import Game
+from micromega.solvers.matching.game import Game, whole_numbers
 
 Integers = NDArray[np.int64]
 
@@ -61,7 +61,7 @@ def verify(game: Game, product: ArrayLike) -> MatchingCheck:
     Raises:
         DataError: the matching has another length, or names a product that there is not.
     """
-    matched = np.asarray(product)
+    matched = whole_numbers(product, "matching")
     if matched.shape != (game.creators,) or (matched.size and not -1 <= matched.min() <= matched.max() < game.products):
         raise DataError(f"matching: one product, 0 to {game.products - 1} or -1, for each of {game.creators} creators.")
     owner = np.repeat(np.arange(game.creators), np.diff(game.start))
