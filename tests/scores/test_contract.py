@@ -191,7 +191,7 @@ def test_sums_without_meaning_are_refused(name, kind, remedy, tmp_path, good, li
 
 
 def test_additive_kinds_pass(tmp_path, good):
-    assert {kind for kind in ScoreKind if kind.additive} == {"probability", "impressions", "currency"}
+    assert {kind for kind in ScoreKind if kind.additive} == {"probability", "impressions", "engagement", "currency"}
     table, made_by = good("affinity")
     read_scores(write_scores(table, tmp_path / "a.parquet", lineage=made_by), require_additive=True)
 

@@ -13,6 +13,7 @@ from micromega.config.signature import run_name, signature
 from micromega.errors import ConfigError
 from micromega.market.open import open_market
 from micromega.runs import record
+from micromega.runs.effectiveness import evaluate_effectiveness
 from micromega.runs.evaluation import EvaluationRun
 from micromega.runs.lock import locked
 from micromega.runs.ranking import check_request, check_vectors, evaluate_ranking
@@ -27,6 +28,7 @@ KINDS: Mapping[str, Callable[[EvaluationRun], Metrics]] = {
     "mir": evaluate_ranking,
     "vsvae": evaluate_representation,
     "deepiv": evaluate_response,
+    "effectiveness": evaluate_effectiveness,
 }
 """Choice of the group `evaluation` -> what judges and exports."""
 

@@ -19,7 +19,7 @@ from micromega.files import write_text_atomically
 
 _PACKAGES = (
     "micromega", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pyarrow",
-    "cvxpy", "highspy", "wandb",
+    "cvxpy", "highspy", "lightgbm", "wandb",
 )  # fmt: skip
 CONFIG, RECORD = "config.yaml", "run.json"
 AFFINITY, EVALUATION = "affinity.parquet", "evaluation.json"  # what evaluate.py leaves for optimize.py

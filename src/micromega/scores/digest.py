@@ -28,10 +28,15 @@ def content_digest(table: pa.Table, metadata: Mapping[str, str]) -> str:
     for key in sorted(metadata):
         if key != DIGEST_KEY:
             digest.update(f"{key}\0{metadata[key]}\0".encode())
+    update_digest(digest, table)
+    return digest.hexdigest()
+
+
+def update_digest(digest: "hashlib._Hash", table: pa.Table) -> None:
+    """Add a table's columns to a hash: names, types, number of rows, values."""
     for column in table.schema:
         digest.update(f"{column.name}\0{column.type}\0{table.num_rows}\0".encode())
         _update(digest, table.column(column.name))
-    return digest.hexdigest()
 
 
 def _update(digest: "hashlib._Hash", column: pa.ChunkedArray) -> None:

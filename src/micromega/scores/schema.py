@@ -31,6 +31,8 @@ class ScoreKind(StrEnum):
     """In [0, 1]."""
     IMPRESSIONS = "impressions"
     """Times shown."""
+    ENGAGEMENT = "engagement"
+    """Likes, comments and shares."""
     LOG_IMPRESSIONS = "log_impressions"
     """Natural logarithm of impressions."""
     ELASTICITY = "elasticity"
@@ -43,7 +45,7 @@ class ScoreKind(StrEnum):
     @property
     def additive(self) -> bool:
         """Whether a sum of scores over the rows of a plan has a meaning."""
-        return self in {ScoreKind.PROBABILITY, ScoreKind.IMPRESSIONS, ScoreKind.CURRENCY}
+        return self in {ScoreKind.PROBABILITY, ScoreKind.IMPRESSIONS, ScoreKind.ENGAGEMENT, ScoreKind.CURRENCY}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
                     price=_REAL,
                 ),
                 key=("creator_id", "content_type", "event_id", "offset_days"),
-                kinds=(ScoreKind.IMPRESSIONS, ScoreKind.LOG_IMPRESSIONS, ScoreKind.CURRENCY),
+                kinds=(ScoreKind.IMPRESSIONS, ScoreKind.ENGAGEMENT, ScoreKind.LOG_IMPRESSIONS, ScoreKind.CURRENCY),
                 bounds={"std": (0.0, None), "price": (0.0, None)},
             ),
             TableSpec(
