@@ -39,7 +39,7 @@ def calendar(planned: Sequence[PlannedPost]) -> str:
         for event in events:
             mine = [post for post in dated if post.event == event]
             axes.scatter(
-                [date2num(_day(post)) for post in mine],
+                [date2num(_day(post)) for post in mine],  # type: ignore[no-untyped-call]
                 [places[post.creator] for post in mine],
                 s=46,
                 color=colours[event][0],
@@ -52,9 +52,9 @@ def calendar(planned: Sequence[PlannedPost]) -> str:
         axes.set_yticks(range(len(creators)), [shorten(creator, LONGEST) for creator in creators], fontsize=10)
         axes.invert_yaxis()
         axes.margins(x=0.05)
-        locator = AutoDateLocator(minticks=3, maxticks=8)
+        locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         if 1 < len(events) <= 2 * len(_SHADES):
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=10)
 

@@ -25,9 +25,10 @@ from micromega.report import (
     TrainingRun,
 )
 from micromega.runs.record import EVALUATION
+from micromega.runs.what_if import WhatIf
 from micromega.scores import Reliability, Scores
 from micromega.solvers.campaign.frontier import BudgetCurve
-from micromega.solvers.campaign.problem import CampaignProblem
+from micromega.solvers.campaign.problem import LINK, CampaignProblem
 from micromega.solvers.campaign.shrink import shrunk_value
 from micromega.solvers.plan import Certificate, Plan
 
@@ -61,6 +62,7 @@ def campaign_report(
     certificate: Certificate,
     curve: BudgetCurve,
     facts: Mapping[str, Any],
+    beside: WhatIf,
 ) -> CampaignReport:
     """Collect a campaign's report.
 
@@ -71,11 +73,12 @@ def campaign_report(
         certificate: what the checker found.
         curve: value at other budgets.
         facts: lineage of this run.
+        beside: answers to what people ask next.
 
     Returns:
         What the page shows; parts whose files are missing are left out.
     """
-    names = _names(sources.market)
+    names = names_of(sources.market)
     evaluation = _json(sources.evaluated, EVALUATION)
     return CampaignReport(
         brand=names.get(sources.brand_id, sources.brand_id),
@@ -92,17 +95,22 @@ def campaign_report(
         marginal_value=float(plan.duals[0]) if problem.price.min() <= problem.budget else None,
         budget_curve=curve,
         offers=Offers(price=problem.price, value=problem.value, chosen=plan.chosen),
+        binding=beside.binding,
+        alternatives=beside.alternatives,
+        questions=beside.questions,
+        risk=beside.risk,
         shortlist=_shortlist(problem, plan, sources, names),
         evaluation=_evaluation(evaluation),
         calibration=_calibration(evaluation),
         training=_training(sources.trained),
         validation_metric="Rec@50",
         lineage=_lineage(sources, facts),
-        notes=(*problem.notes, *plan.notes, *sources.scores.lineage.notes),
+        notes=(*problem.notes, *plan.notes, *beside.notes, *sources.scores.lineage.notes),
     )
 
 
-def _names(market: Market) -> dict[str, str]:
+def names_of(market: Market) -> dict[str, str]:
+    """Name of each account, its id where it has none."""
     accounts = market.table("accounts")
     pairs = zip(accounts["account_id"].to_pylist(), accounts["name"].to_pylist(), strict=True)
     return {account: name or account for account, name in pairs}
@@ -120,6 +128,8 @@ def _notice(market: Market, evaluation: Mapping[str, Any], brand_id: str, proble
 
 
 def _fits(sources: Sources) -> dict[str, tuple[int, float, float | None]]:
+    if "brand_id" not in sources.scores.table.column_names:
+        return {}  # an effectiveness table: no probabilities of fit
     table = sources.scores.table.filter(pc.equal(sources.scores.table["brand_id"], sources.brand_id))
     columns = (table[name].to_pylist() for name in ("creator_id", "rank", "score", "score_std"))
     return {creator: (rank, score, std) for creator, rank, score, std in zip(*columns, strict=True)}
@@ -139,7 +149,7 @@ def _planned(
             date=problem.date[row].item(),
             price=float(problem.price[row]),
             value=float(problem.value[row]),
-            fit=fits[str(problem.creator_id[row])][1],
+            fit=fits.get(str(problem.creator_id[row]), (0, None, None))[1],
         )
         for row in rows
     )
@@ -165,7 +175,7 @@ def _rules(problem: CampaignProblem) -> tuple[str, ...]:
     """Say each setting's rules; of many rows that differ in an id alone ("at most 1 post by creator c7"), say one."""
     rows = problem.rows
     rules = [f"Spend at most {problem.budget:,.0f} {problem.currency}."]
-    for setting in dict.fromkeys(rows.settings):
+    for setting in dict.fromkeys(setting for setting in rows.settings if setting != LINK):
         mine = [name for name, of in zip(rows.names, rows.settings, strict=True) if of == setting]
         if len(mine) > MOST_RULES:
             mine = [f"{mine[0].rsplit(' ', 1)[0]} (each of {len(mine):,})"]
@@ -179,6 +189,8 @@ def _shortlist(
     accounts = sources.market.table("accounts")
     followers = dict(zip(accounts["account_id"].to_pylist(), accounts["followers"].to_pylist(), strict=True))
     category = dict(zip(accounts["account_id"].to_pylist(), accounts["category"].to_pylist(), strict=True))
+    if not _fits(sources):
+        return ()
     worked = _worked_before(sources)
     cheapest: dict[str, int] = {}
     for row in np.argsort(-problem.price, kind="stable"):

@@ -2,9 +2,12 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from micromega.config.schema import dotted
 from micromega.config.validate import resolve_target
@@ -12,9 +15,11 @@ from micromega.errors import ConfigError, MicromegaError
 from micromega.market.market import Market
 from micromega.report.page import render
 from micromega.runs import record
-from micromega.runs.brief import Sources, campaign_report
+from micromega.runs.brief import Sources, campaign_report, names_of
 from micromega.runs.planning import PlanningRun, check_certificate
+from micromega.runs.what_if import what_if
 from micromega.scores import Scores, read_scores
+from micromega.scores.write import TABLE_KEY
 from micromega.solvers.campaign.frontier import budget_curve
 from micromega.solvers.campaign.infeasible import explain
 from micromega.solvers.campaign.problem import CampaignProblem
@@ -22,11 +27,12 @@ from micromega.solvers.campaign.table import plan_table
 from micromega.solvers.plan import Certificate, Plan, Status
 
 log = logging.getLogger(__name__)
+EFFECTIVENESS = "effectiveness"
 CURVE_SECONDS, CURVE_GAP = 1.0, 2e-3  # per budget: the curve is for looking at
 
 
 def plan_campaign(run: PlanningRun) -> float | None:
-    """Plan a campaign from affinities.
+    """Plan a campaign from affinities or from an effectiveness table.
 
     Args:
         run: the planning run.
@@ -40,21 +46,24 @@ def plan_campaign(run: PlanningRun) -> float | None:
         MicromegaError: the solver's answer does not pass the independent check. In none of these cases a plan is left.
     """
     request, market, scores = run.request, run.market, _read(run)
-    brand_id = _brand(request.problem.brand, scores, market)
+    named = request.problem.brand or next(iter(request.problem.brands or ()), None)
+    brand_id = _brand(named, scores, market)
     facts = run.begin(scores=str(scores.path), brand=brand_id)
     build = resolve_target(dotted(type(request.problem).config_target))
-    problem: CampaignProblem = build(request.problem, brand_id=brand_id, scores=scores.table, market=market)
+    kind = str(scores.lineage.score_kind)
+    problem: CampaignProblem = build(request.problem, brand_id=brand_id, scores=scores.table, market=market, kind=kind)
     plan, certificate = _solve(request.solver, problem)
     curve = budget_curve(problem, time_limit_s=CURVE_SECONDS, relative_gap=CURVE_GAP)
     sources = Sources(
         market=market,
         brand_id=brand_id,
         scores=scores,
-        evaluated=None if request.scores else run.evaluated,
-        trained=None if request.scores or request.ckpt_path else run.trained,
+        evaluated=None if request.scores or scores.name == EFFECTIVENESS else run.evaluated,
+        trained=None if request.scores or request.ckpt_path or scores.name == EFFECTIVENESS else run.trained,
     )
     table = plan_table(problem, plan)
-    page = render(campaign_report(sources, problem, plan, certificate, curve, facts))
+    beside = what_if(request.problem, problem, plan, names_of(market))
+    page = render(campaign_report(sources, problem, plan, certificate, curve, facts, beside))
     run.finish(table, certificate, lambda: page, str(plan.status))
     _log_plan(problem, plan, certificate, _name_of(brand_id, market))
     return plan.objective
@@ -63,12 +72,14 @@ def plan_campaign(run: PlanningRun) -> float | None:
 def _read(run: PlanningRun) -> Scores:
     market = run.market
     accounts = market.table("accounts")
+    path, name = _table(run)
     ids = {
         f"{kind}_id": accounts.filter(pc.equal(accounts["kind"], kind))["account_id"].combine_chunks()
-        for kind in ("brand", "creator")
+        for kind in (("brand", "creator") if name == "affinity" else ("creator",))
     }
     return read_scores(
-        run.scores_at(record.AFFINITY),
+        path,
+        name=name,
         market_fingerprint=market.fingerprint,
         allow_other_market=run.request.allow_other_market,
         known_ids=ids,
@@ -76,9 +87,33 @@ def _read(run: PlanningRun) -> Scores:
     )
 
 
+def _table(run: PlanningRun) -> tuple[Path, str]:
+    """Find the score table, and say which of the two kinds it is: the file itself knows."""
+    path, other = run.scores_at(record.AFFINITY), run.scores_at(f"{EFFECTIVENESS}.parquet")
+    if not path.is_file() and other.is_file():
+        path = other
+    try:
+        written = (pq.read_schema(path).metadata or {}).get(TABLE_KEY.encode(), b"")
+    except (OSError, pa.ArrowException):
+        written = b""  # reading it says what is wrong
+    return path, EFFECTIVENESS if written == EFFECTIVENESS.encode() else "affinity"
+
+
+def _scored(scores: Scores, market: Market) -> list[str]:
+    """Brands that a plan can be made for; with an effectiveness table those of its events."""
+    if scores.name == "affinity":
+        return list(scores.table["brand_id"].unique().to_pylist())
+    events = market.table("events")
+    held = pc.is_in(events["event_id"], pc.unique(scores.table["event_id"]))
+    return list(events["brand_id"].filter(held).unique().to_pylist())
+
+
 def _brand(wanted: str | None, scores: Scores, market: Market) -> str:
     """Find the brand by id or by name; the first scored one where none is named."""
-    scored = scores.table["brand_id"].unique().to_pylist()
+    scored = _scored(scores, market)
+    if not scored:
+        msg = f"{scores.path.name}: none of its events is in the market. Score this market (evaluate.py)."
+        raise ConfigError(msg)
     if wanted is None:
         return str(scored[0])
     if wanted in scored:

@@ -63,6 +63,21 @@ class Proof:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """Why no plan of one interval is better, where the objective is linear on intervals only.
+
+    Attributes:
+        high: end of the interval; it begins where the one before it ends, the first at 0.
+        duals: as in `Plan`.
+        proof: as in `Plan`.
+    """
+
+    high: float
+    duals: NDArray[np.float64]
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """An answer and the means to check it.
 
@@ -77,6 +92,7 @@ class Plan:
         notes: what a reader should know, in words.
         duals: multipliers of the linear relaxation, (1 + R,): budget first (value per unit of currency), then rows.
         proof: cases for `verify`; None where there is nothing beyond `duals`.
+        parts: the proof where the objective holds a root (risk of independent errors); empty otherwise.
     """
 
     status: Status
@@ -89,6 +105,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     duals: NDArray[np.float64]
     proof: Proof | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +140,7 @@ class Certificate:
         spend: recomputed; NaN without a plan.
         upper_bound: proven by weak duality: no plan is worth more. NaN for an infeasible problem.
         gap: (upper_bound - objective) / |objective|, 0 if they differ by a billionth of the values at most; NaN
-            without a plan, infinite at objective 0 below the bound.
+            without a plan; at objective 0 a share of the largest value that the budget can pay.
         row_slack: room left in every single row, (R,).
         cases: number of cases in the proof.
         ok: whether all checks hold.

@@ -52,12 +52,16 @@ def _random_problem(rng: np.random.Generator, tuples: int) -> CampaignProblem:
 
 def _brute_force(problem: CampaignProblem) -> float | None:
     """Best value over all 2^N choices; None if none is feasible."""
-    choices = np.array(list(itertools.product([0.0, 1.0], repeat=len(problem))))
+    choices = np.array(list(itertools.product([0.0, 1.0], repeat=len(problem)))).reshape(-1, len(problem))
     feasible = choices @ problem.price <= problem.budget * (1 + 1e-9)
-    for row in range(len(problem.rows)):
-        members = problem.rows.members[problem.rows.start[row] : problem.rows.start[row + 1]]
-        count = choices[:, members].sum(axis=1)
-        feasible &= (count >= problem.rows.lower[row]) & (count <= problem.rows.upper[row])
+    switches, rows = problem.switches, problem.rows
+    sets = [switches.members[switches.start[k] : switches.start[k + 1]] for k in range(len(switches))]
+    columns = np.concatenate([choices, *(choices[:, inside].any(axis=1)[:, None] for inside in sets)], axis=1)
+    for row in range(len(rows)):
+        part = slice(rows.start[row], rows.start[row + 1])
+        total = columns[:, rows.members[part]] @ rows.coefficient[part]
+        room = 1e-9 * max([1.0, *np.abs(rows.coefficient[part])])
+        feasible &= (total >= rows.lower[row] - room) & (total <= rows.upper[row] + room)
     values = choices @ (problem.effectiveness - problem.rho * problem.std)
     return float(values[feasible].max()) if feasible.any() else None
 

@@ -11,7 +11,7 @@ import pytest
 
 import micromega.solvers.campaign
 from micromega.errors import ConfigError, DataError
-from micromega.solvers.campaign import CampaignProblem, LinearRows
+from micromega.solvers.campaign import CampaignProblem, LinearRows, Switches
 from micromega.solvers.campaign.config import CampaignConfig, CvxpyConfig
 
 
@@ -123,3 +123,49 @@ def test_the_page_knows_every_setting():
     for settings in (CampaignConfig, CvxpyConfig):
         for field in dataclasses.fields(settings):
             assert f"`{field.name}`" in page, field.name
+
+
+def test_coefficients_are_one_where_left_out_and_room_is_for_money_alone():
+    counts = LinearRows.of([("s", "n", [0, 1], 0, 2)])
+    money = LinearRows.of([("s", "n", [0, 1], -np.inf, 50.0, [10.0, 20.5])])
+    share = LinearRows.of([("s", "n", [0, 1], -np.inf, 0.0, [0.7, -0.3])])
+    assert counts.coefficient.tolist() == [1, 1]
+    assert counts.room.tolist() == [0]
+    assert money.room == pytest.approx([5e-8])
+    assert share.room == pytest.approx([0.7e-10])
+    stacked = LinearRows.stack([counts, money, share])
+    assert stacked.activity(np.array([1.0, 1.0])) == pytest.approx([2, 30.5, 0.4])
+    assert stacked.binds_above.tolist() == [False, False, True]
+    again = stacked.where(np.array([False, True, True]))
+    assert (again.coefficient.tolist(), again.room.tolist()) == ([10.0, 20.5, 0.7, -0.3], stacked.room[1:].tolist())
+    with pytest.raises(DataError, match="one finite number for each member"):
+        LinearRows.of([("s", "n", [0, 1], 0, 2, [1.0, np.nan])])
+
+
+def test_switches_follow_their_tuples_and_are_linked_where_a_row_would_gain():
+    switches = Switches.by_key(np.array(["x", "y"]), name="{key} is booked")
+    assert switches.on(np.array([0.0, 1.0])).tolist() == [0, 1]
+
+    def linked(lower, upper):
+        rows = LinearRows.of([("s", "booked", [2, 3], lower, upper)])
+        return make(rows=rows, switches=switches)
+
+    assert (make().columns, linked(1, np.inf).columns) == (2, 4)
+    least, most = linked(2, np.inf), linked(0, 1)
+    assert least.rows.names[1:] == ("x is booked only with a post", "y is booked only with a post")
+    assert most.rows.names[1:] == ("a post means that x is booked", "a post means that y is booked")
+    assert len(linked(0, 2).rows) == 1, "a row that cannot bind needs no links"
+    assert dataclasses.replace(most, budget=1.0).rows.names == most.rows.names, "links are not added twice"
+    assert least.column_value.tolist() == [1, 2, 0, 0]
+    assert least.column_price.tolist() == [1, 2, 0, 0]
+    assert least.column_choice([False, True]).tolist() == [0, 1, 0, 1]
+
+
+def test_a_frequency_cap_makes_one_link_of_many():
+    switches = Switches.by_key(np.array(["x", "x"]), name="{key} is booked")
+    rows = [("s", "not booked", [2], 0, 0)]
+    alone = make(rows=LinearRows.of(rows), switches=switches)
+    capped = make(rows=LinearRows.of([*rows, ("cap", "one", [0, 1], 0, 1)]), switches=switches)
+    assert (len(alone.rows), len(capped.rows)) == (1 + 2, 2 + 1)
+    with pytest.raises(DataError, match="switch names a tuple outside"):
+        make(switches=Switches(start=np.array([0, 1]), members=np.array([5]), names=("z",)))

@@ -59,6 +59,7 @@ def minimise(
     evaluations: int,
     deadline: float,
     scale: Floats | None = None,
+    below: float = -np.inf,
 ) -> Minimum:
     """Find multipliers that make the bound small.
 
@@ -70,6 +71,7 @@ def minimise(
         evaluations: most evaluations.
         deadline: of `time.monotonic()`.
         scale: typical size of each multiplier, (1 + P,); from the data where left out.
+        below: a bound below this is small enough.
     """
     upper = np.concatenate([[parts.limit], parts.upper])
     lower = np.concatenate([[-np.inf], parts.lower])
@@ -80,7 +82,7 @@ def minimise(
     model = _Planes(lower, upper, size, len(reply.gain))
     model.add(x, reply)
     radius, done = 1.0, 1
-    while done < evaluations and time.monotonic() < deadline:
+    while done < evaluations and best >= below and time.monotonic() < deadline:
         x, promised = model.lowest(centre, radius)
         fall = best - promised
         if fall <= tolerance * abs(best):
@@ -92,13 +94,14 @@ def minimise(
         done += 1
         model.add(x, reply)
         found = _bound(x, reply, lower, upper)
-        radius = min(radius * 2, _WIDE) if found < best - 0.1 * fall else radius * 0.5
+        radius = min(radius * 2, _WIDEST) if found < best - 0.1 * fall else radius * 0.5
         if found < best:
             best, centre = found, x
     return Minimum(multipliers=centre, bound=best, evaluations=done)
 
 
-_WIDE = 1.0
+_WIDE, _WIDEST = 1.0, 64.0
+"""Box in which planes that promise nothing end the search; the largest box (without a plan, bounds fall for ever)."""
 
 
 def _bound(x: Floats, reply: Reply, lower: Floats, upper: Floats) -> float:
@@ -114,11 +117,15 @@ def _signed(x: Floats, lower: Floats, upper: Floats) -> Floats:
 
 def _sizes(parts: Separable, x: Floats, reply: Reply) -> Floats:
     """How far a step may go: a share of each multiplier, or of what one unit of the row may be worth."""
-    spent = max(float(np.sum(reply.use[:, 0])), 1e-300)
+    spent, sums = float(np.sum(reply.use[:, 0])), np.abs(reply.use[:, 1:]).sum(axis=0)
     worth = float(np.sum(reply.gain)) + x[0] * spent
-    most = float(np.max(parts.usage.data, initial=1.0)) if parts.usage.nnz else 1.0
-    posts = max(1.0, np.abs(reply.use[:, 1:]).sum(axis=0).max(initial=1.0) / most)
-    return np.maximum(0.3 * np.abs(x), np.concatenate([[0.1 * worth / spent], np.full(len(x) - 1, 0.1 * worth / posts / most)]))
+    typical = float(np.mean(np.abs(parts.value))) if len(parts) else 1.0
+    typical = typical or 1.0
+    money = worth / spent if worth > 0 and spent > 0 else typical / (float(np.mean(parts.price)) or 1.0)
+    each = (
+        worth / float(np.max(sums)) if worth > 0 and np.max(sums, initial=0.0) > 0 else typical / max(1.0, len(parts))
+    )
+    return np.maximum(0.3 * np.abs(x), 0.1 * np.concatenate([[money], np.full(len(x) - 1, max(each, 1e-12 * typical))]))
 
 
 class _Planes:
@@ -129,7 +136,11 @@ class _Planes:
         self._has_upper, self._has_lower = np.isfinite(upper), np.isfinite(lower)
         columns = 2 * self._count + groups
         cost = np.concatenate(
-            [np.where(self._has_upper, upper, 0.0) * size, np.where(self._has_lower, -lower, 0.0) * size, np.ones(groups)]
+            [
+                np.where(self._has_upper, upper, 0.0) * size,
+                np.where(self._has_lower, -lower, 0.0) * size,
+                np.ones(groups),
+            ]
         )
         self._unit = float(np.max(np.abs(cost[: 2 * self._count]), initial=0.0)) or 1.0
         cost[: 2 * self._count] /= self._unit

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromega.solvers.campaign.duality import Cases, proof_bound
-from micromega.solvers.campaign.problem import LINK, CampaignProblem
+from micromega.solvers.campaign.problem import LINK, CampaignProblem, LinearRows
 from micromega.solvers.campaign.risk import parts_bound
 from micromega.solvers.plan import Certificate, Check, Plan, Status
 
@@ -39,8 +39,7 @@ def verify(problem: CampaignProblem, plan: Plan, *, relative_gap: float | None =
     slack = _row_slack(problem, sums)
     objective, spend = problem.worth(y), math.fsum(problem.price[y != 0] * y[y != 0])
     bound = proven_bound(problem, plan)
-    affordable = problem.value[problem.price <= problem.spending_limit]
-    room = _ROUNDING * max(math.fsum(np.abs(problem.value[y != 0])), float(np.max(affordable, initial=0.0)))
+    room = _value_room(problem, y)
     checks = [
         _check_whole(chosen, problem, whole),
         _check_budget(problem, spend),
@@ -56,7 +55,7 @@ def verify(problem: CampaignProblem, plan: Plan, *, relative_gap: float | None =
         objective=objective,
         spend=spend,
         upper_bound=bound,
-        gap=_gap(objective, bound, room),
+        gap=_gap(problem, objective, bound, room),
         row_slack=slack,
         cases=_cases(plan),
     )
@@ -115,6 +114,15 @@ def _verify_infeasible(problem: CampaignProblem, plan: Plan) -> Certificate:
     )
 
 
+def _value_room(problem: CampaignProblem, y: NDArray[np.float64]) -> float:
+    """A billionth of the values, for the rounding of their sum and for each limit of 0 that has room for rounding."""
+    rows = problem.rows
+    at_zero = np.sum((rows.room > 0) & ((rows.lower == 0) | (rows.upper == 0)))
+    affordable = problem.value[problem.price <= problem.spending_limit]
+    size = max(math.fsum(np.abs(problem.value[y != 0])), float(np.max(affordable, initial=0.0)))
+    return _ROUNDING * size * (1 + float(at_zero))
+
+
 def _row_slack(problem: CampaignProblem, sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Room left in every row, (R,); what the rounding of sums takes is none."""
     rows = problem.rows
@@ -152,12 +160,19 @@ def _check_rows(problem: CampaignProblem, sums: NDArray[np.float64], slack: NDAr
     for group in np.argsort(first):
         row = int(tightest[group])
         limit = float(rows.lower[row] if below[row] else rows.upper[row])
-        words = f"{rows.names[row]}: the plan has {sums[row]:,.10g}."
+        words = f"{rows.names[row]}: {_found(rows, row, float(sums[row]), float(slack[row]))}."
         if size[group] > 1:
             words = f"{size[group]} rows, {int(broken[group])} broken; the tightest: {words}"
         name = str(settings[group])
         checks.append(_check(name, broken[group] == 0, float(sums[row]), limit, words, slack=float(slack[row])))
     return checks
+
+
+def _found(rows: LinearRows, row: int, total: float, slack: float) -> str:
+    """Say what a plan has; a sum that holds a share or a switch means nothing by itself, only what is left does."""
+    if np.any(rows.coefficient[rows.start[row] : rows.start[row + 1]] < 0):
+        return f"broken by {-slack:,.6g}" if slack < 0 else f"kept with {slack:,.6g} to spare"
+    return f"the plan has {total:,.10g}"
 
 
 def _check_objective(
@@ -175,21 +190,21 @@ def _check_objective(
     claim = unsaid if plan.gap is None else plan.gap
     if plan.status is Status.OPTIMAL and relative_gap is not None:
         claim = min(claim, relative_gap)
-    gap = _gap(objective, bound, room)
+    gap = _gap(problem, objective, bound, room)
     words = f"No plan exceeds {bound:,.6g} (proven), so none is better than this one by more than {100 * gap:.3g} %."
     ok = gap <= claim * (1 + _ROUNDING) + _ROUNDING
     checks.append(_check("optimality", ok or plan.status is not Status.OPTIMAL, gap, claim, words))
     return checks
 
 
-def _gap(objective: float, bound: float, room: float) -> float:
-    """(bound - objective) / |objective|, 0 within the room for rounding."""
+def _gap(problem: CampaignProblem, objective: float, bound: float, room: float) -> float:
+    """(bound - objective) / |objective|, 0 within the room for rounding; see `CampaignProblem.measure`."""
     if math.isnan(objective):
         return math.nan
-    difference = bound - objective
+    difference, size = bound - objective, problem.measure(objective)
     if difference <= room:
         return 0.0
-    return difference / abs(objective) if objective else math.inf
+    return difference / size if size else math.inf
 
 
 def _check(name: str, ok: bool, value: float, limit: float, words: str, *, slack: float | None = None) -> Check:

@@ -29,6 +29,9 @@ class MarketTables(Protocol):
         """One table; an error that says how to make it where there is none."""
 
 
+_USUAL = {"impressions": "number of impressions", "value": "value", "weighted": "value"}
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Creators:
     """Creators that could be booked.
@@ -37,7 +40,8 @@ class Creators:
         creator_id: (C,).
         fit: probability that the creator fits the brand, (C,).
         fit_std: its standard error, (C,).
-        engagement: median likes + comments per post, (C,); NaN without posts.
+        engagement: what a post usually brings (median likes + comments for the objective "engagement"), (C,); NaN
+            without posts.
         followers: (C,), NaN where unknown.
         category: (C,), "" where unknown.
     """
@@ -75,13 +79,50 @@ def find_creators(
     accounts = accounts.filter(pc.equal(accounts["kind"], "creator"))
     _check_known(config, accounts)
     scored = _of_brand(scores, brand_id)
-    _check_scored(config, scored)
-    creators = _join(scored, accounts, config, market)
+    if not config.brands:
+        _check_scored(config, scored)
+    return _allowed(config, _join(scored, accounts, config, market))
+
+
+def predicted_creators(
+    config: CampaignConfig, *, creator_id: Sequence[str], market: MarketTables
+) -> tuple[Creators, tuple[str, ...]]:
+    """Collect creators of an effectiveness table that the settings allow; fit and engagement are 1.
+
+    Args:
+        config: the brand's wishes.
+        creator_id: distinct.
+        market: accounts.
+
+    Returns:
+        The creators, and notes on how many were left out and why.
+    """
+    accounts = market.table("accounts")
+    accounts = accounts.filter(pc.equal(accounts["kind"], "creator"))
+    _check_known(config, accounts)
+    found = pa.table({"creator_id": pa.array(list(creator_id), pa.string())})
+    rows = _accounts_of(found, accounts)
+    ones = np.ones(len(creator_id))
+    everyone = Creators(
+        creator_id=_strings(found["creator_id"]),
+        fit=ones,
+        fit_std=0 * ones,
+        engagement=ones,
+        followers=_floats(rows["followers"]),
+        category=_strings(rows["category"].fill_null("")),
+    )
+    return _allowed(config, everyone)
+
+
+def _allowed(config: CampaignConfig, creators: Creators) -> tuple[Creators, tuple[str, ...]]:
+    """Leave out whom the settings exclude, and say how many."""
     reasons = {
         "excluded by must_exclude": ~np.isin(creators.creator_id, np.array(config.must_exclude, str)),
         "below min_followers or of unknown size": _not_below(creators.followers, config.min_followers),
         "above max_followers or of unknown size": _not_below(-creators.followers, config.max_followers, sign=-1),
-        "without posts, hence without a usual engagement": ~np.isnan(creators.engagement),
+        f"without posts, hence without a usual {_USUAL.get(config.objective or '', 'engagement')}": ~np.isnan(
+            creators.engagement
+        ),
     }
     notes = []
     kept = np.ones(len(creators), bool)
@@ -106,18 +147,23 @@ def _of_brand(scores: pa.Table, brand_id: str) -> pa.Table:
     return found
 
 
-def _join(found: pa.Table, accounts: pa.Table, config: CampaignConfig, market: MarketTables) -> Creators:
+def _accounts_of(found: pa.Table, accounts: pa.Table) -> pa.Table:
+    """One account for each row; refuses creators that the market does not have."""
     place = pc.index_in(found["creator_id"], value_set=accounts["account_id"].combine_chunks())
     if missing := found["creator_id"].filter(pc.is_null(place)).to_pylist():
         raise ScoreError(
             f"the scores name {len(missing)} creators that the market does not have (first: {', '.join(missing[:3])}). "
             "Use the market that the scores were made from."
         )
-    rows = accounts.take(place)
+    return accounts.take(place)
+
+
+def _join(found: pa.Table, accounts: pa.Table, config: CampaignConfig, market: MarketTables) -> Creators:
+    rows = _accounts_of(found, accounts)
     creator_id = _strings(found["creator_id"])
-    engagement = np.ones(len(creator_id))
-    if config.objective == "engagement":
-        engagement = median_engagement(market.table("posts"), found["creator_id"])
+    engagement = np.zeros(len(creator_id))
+    for outcome, weight in outcomes(config).items():
+        engagement += weight * _usual(outcome, market, found["creator_id"])
     return Creators(
         creator_id=creator_id,
         fit=_floats(found["score"]),
@@ -126,6 +172,35 @@ def _join(found: pa.Table, accounts: pa.Table, config: CampaignConfig, market: M
         followers=_floats(rows["followers"]),
         category=_strings(rows["category"].fill_null("")),
     )
+
+
+def outcomes(config: CampaignConfig) -> Mapping[str, float]:
+    """What the objective adds up with affinities: outcome -> weight.
+
+    Raises:
+        ConfigError: weights are missing or not used.
+    """
+    if config.objective in ("value", "weighted"):
+        if not config.weights:
+            raise ConfigError(
+                f'problem.weights: objective "{config.objective}" needs them, for instance {{impressions: 0.01}}.'
+            )
+        return {str(outcome): weight for outcome, weight in config.weights.items()}
+    if config.weights:
+        raise ConfigError('problem.weights: only the objectives "value" and "weighted" use them.')
+    return {config.objective or "engagement": 1.0}
+
+
+def _usual(outcome: str, market: MarketTables, creator_id: pa.ChunkedArray) -> NDArray[np.float64]:
+    """What a post of each creator usually brings, (C,); 1 for fit."""
+    if outcome == "fit":
+        return np.ones(len(creator_id))
+    posts = market.table("posts")
+    if outcome == "engagement":
+        return median_engagement(posts, creator_id)
+    if "impressions" not in posts.column_names or not len(posts["impressions"].drop_null()):
+        raise ConfigError('problem.objective: the market\'s posts have no impressions. Use "engagement".')
+    return _median(posts, posts["impressions"], creator_id)
 
 
 def median_engagement(posts: pa.Table, creator_id: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -140,8 +215,15 @@ def median_engagement(posts: pa.Table, creator_id: pa.ChunkedArray) -> NDArray[n
     Returns:
         (C,), engagements per post; NaN without posts.
     """
-    code = _floats(pc.index_in(posts["account_id"], value_set=pa.array(creator_id.to_pylist(), pa.string())))
     total = _floats(posts["likes"]) + np.nan_to_num(_floats(posts["comments"]), nan=0.0)
+    return _median(posts, total, creator_id)
+
+
+def _median(
+    posts: pa.Table, values: pa.ChunkedArray | NDArray[np.float64], creator_id: pa.ChunkedArray
+) -> NDArray[np.float64]:
+    code = _floats(pc.index_in(posts["account_id"], value_set=pa.array(creator_id.to_pylist(), pa.string())))
+    total = values if isinstance(values, np.ndarray) else _floats(values)
     known = ~np.isnan(code) & ~np.isnan(total)
     owner, total = code[known].astype(np.int64), total[known]
     count = np.bincount(owner, minlength=len(creator_id))
@@ -168,9 +250,10 @@ def _check_known(config: CampaignConfig, accounts: pa.Table) -> None:
     if both := sorted(set(config.must_include) & set(config.must_exclude)):
         raise ConfigError(f"problem: {', '.join(both)} stand in must_include and in must_exclude. Choose one.")
     categories = pc.unique(accounts["category"].drop_null()).to_pylist()
-    for name in config.coverage or {}:
-        if name not in categories:
-            raise ConfigError(f"problem.coverage: no creator category {unknown(name, categories)}")
+    for setting in ("coverage", "posts_per_category"):
+        for name in getattr(config, setting) or {}:
+            if name not in categories:
+                raise ConfigError(f"problem.{setting}: no creator category {unknown(name, categories)}")
 
 
 def _check_scored(config: CampaignConfig, scored: pa.Table) -> None:

@@ -75,8 +75,8 @@ class Cases:
                 that is not a number or that would overflow, counts as 0.
 
         Returns:
-            What the limits are worth, with the settled tuples and room for the rounding of all that will be summed; and
-            the open tuples' reduced values, (n,).
+            What the limits are worth, with the settled tuples; and the open columns' reduced values, (n,); both with
+            room for the rounding of all that will be summed.
         """
         known = np.asarray(multipliers, np.float64)
         known = np.where(np.abs(known) < _ABSURD, known, 0.0)
@@ -90,8 +90,9 @@ class Cases:
         size = (
             np.abs(self.value) + m0 * self.price + np.bincount(self.rows.members, weights=np.abs(entries), minlength=n)
         )
-        rounding = _ROUNDING * (float(np.sum(np.abs(terms))) + float(np.sum(size)))
-        return math.fsum(terms) + rounding, self.value - m0 * self.price - priced
+        # Room column by column: one that clearly loses adds nothing, however large its terms are.
+        reduced = self.value - m0 * self.price - priced + _ROUNDING * size
+        return math.fsum(terms) + _ROUNDING * float(np.sum(np.abs(terms))), reduced
 
     def bound(self, multipliers: Array, fixed: NDArray[np.int8] | None = None) -> float:
         """Bound the value of the plans of one case.

@@ -61,7 +61,7 @@ def budget_curve(
     for budget in tried.tolist():
         at = replace(problem, budget=budget)
         plan = solve(at, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads, proof_cases=1)
-        if plan.status.has_plan and (best is None or plan.objective > problem.value[best].sum()):
+        if plan.status.has_plan and (best is None or plan.objective > problem.worth(best)):
             best = plan.chosen
         points.append(_point(at, best, plan.duals))
     return BudgetCurve(budgets=tried, **{name: np.array([point[name] for point in points]) for name in points[0]})
@@ -129,7 +129,7 @@ def _point(problem: CampaignProblem, best: NDArray[np.bool_] | None, duals: NDAr
     if best is None:
         return {"objective": np.nan, "upper_bound": np.nan, "spend": np.nan, "creators": 0, "shadow_price": np.nan}
     return {
-        "objective": float(problem.value[best].sum()),
+        "objective": float(problem.worth(best)),
         "upper_bound": upper_bound(problem, duals),
         "spend": float(problem.price[best].sum()),
         "creators": len(np.unique(problem.creator_id[best])),

@@ -67,7 +67,7 @@ def maximise(
     n = len(value)
     most = np.broadcast_to(np.asarray(column_upper, np.float64), (n,))
     if not n:
-        broken = bool(np.any(lower > 0) or np.any(upper < 0))
+        broken = bool(np.any(lower > TOLERANCE) or np.any(upper < -TOLERANCE))
         status = "infeasible" if broken else "optimal"
         y = None if broken else np.zeros(0)
         return Found(status=status, y=y, bound=constant, row_dual=np.zeros(len(lower)), words=status)

@@ -115,7 +115,7 @@ def _with_proof(problem: CampaignProblem, plan: Plan, *, cases: int, relative_ga
     if not plan.status.has_plan or certificate.gap <= relative_gap:
         return plan
     largest = np.max(np.abs(problem.value[problem.price <= problem.spending_limit]), initial=0.0)
-    target = plan.objective + max(relative_gap * abs(plan.objective), TOLERANCE * float(largest)) / 2
+    target = plan.objective + max(relative_gap * problem.measure(plan.objective), TOLERANCE * float(largest)) / 2
     proof = prove(problem, target=target, duals=plan.duals, cases=cases, time_limit_s=time_limit_s)
     return replace(plan, proof=proof)
 

@@ -139,8 +139,10 @@ class CampaignProblem:
 
     @property
     def has_joint_risk(self) -> bool:
-        """Whether the objective takes off a root of a sum."""
-        return self.risk == "independent" and self.rho > 0 and bool(np.any(self.std > 0))
+        """Whether the objective takes off a root of a sum, which some plan feels."""
+        if self.risk != "independent" or self.rho == 0:
+            return False
+        return bool(np.any(self.std[self.price <= self.spending_limit] > 0))
 
     def worth(self, chosen: ArrayLike) -> float:
         """Objective of a choice of tuples, in `unit`.
@@ -155,6 +157,11 @@ class CampaignProblem:
         inside = y != 0
         total = math.fsum((self.value * y)[inside])
         return total - self.rho * math.sqrt(math.fsum((self.std**2 * y)[inside])) if self.has_joint_risk else total
+
+    def measure(self, objective: float) -> float:
+        """What a gap is a share of: the objective, or the largest value that the budget can pay where that is 0."""
+        paid = self.value[self.price <= self.spending_limit]
+        return abs(objective) or max(float(np.max(paid, initial=0.0)), 0.0)
 
     @property
     def columns(self) -> int:

@@ -5,9 +5,8 @@ The root is concave in v = Σ σ²·y, which is linear in y. For plans with a <=
     sqrt(v) >= (v + a·b) / (a + b),
 
 so that the linear problem with values f - rho·σ²/(a + b) and the constant -rho·a·b/(a + b) bounds all of them, exactly
-where sqrt(v) is a or b. (It is the tangent form sqrt(v) = min over t of (v/t + t)/2, turned round.) Branch and bound over
-intervals of sqrt(v): solve, note what the plan is truly worth, split there. A plan outside the interval is truly worth
-more than its chord says, so that no row for v is needed.
+where sqrt(v) is a or b. Branch and bound over intervals of sqrt(v): solve, note what the plan is truly worth, split
+there. A plan outside the interval is truly worth more than its chord says, so that no row for v is needed.
 """
 
 import heapq
@@ -72,11 +71,10 @@ def solve_joint(
     best: Plan | None = None
     queue: list[tuple[float, float, float, Plan | None]] = [(-math.inf, 0.0, largest_root(problem), None)]
     done: list[tuple[float, float, Plan]] = []
-    worth = -math.inf
+    worth, target, end = -math.inf, -math.inf, queue[0][2]
     while queue:
         _, low, high, inherited = heapq.heappop(queue)
         linear, constant = chord(problem, low, high)
-        target = worth + relative_gap * abs(worth) / 2
         if inherited is not None and bound_of(linear, inherited) + constant <= target:
             done.append((low, high, inherited))
             continue
@@ -92,12 +90,14 @@ def solve_joint(
             continue
         if (found := problem.worth(plan.chosen)) > worth:
             best, worth = plan, found
+            target = worth + relative_gap * problem.measure(worth) / 2
         bound = bound_of(linear, plan) + constant
         root = math.sqrt(math.fsum(problem.std[plan.chosen] ** 2))
-        if bound <= worth + relative_gap * abs(worth) / 2 or high - low <= _SAME * high:
+        # Where the best linear value is below the target already, only its proof is open, and splitting proves nothing.
+        if min(bound, plan.objective + constant) <= target or high - low <= _SAME * end:
             done.append((low, high, plan))
             continue
-        inside = low + _SAME * high < root < high - _SAME * high
+        inside = low + _SAME * end < root < high - _SAME * end
         middle = root if inside else (low + high) / 2
         for part in ((low, middle), (middle, high)):
             heapq.heappush(queue, (-bound, *part, plan))

@@ -12,6 +12,9 @@ from micromega.errors import ConfigError, DataError
 TOLERANCE = 1e-9
 """Relative room for the rounding of sums; a budget of 1,000,000 may be missed by 0.001."""
 
+AT_ZERO = 0.1
+"""Share of the largest coefficient that rows with a limit of 0 are measured by."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearRows:
@@ -27,8 +30,8 @@ class LinearRows:
         upper: (R,), infinite where there is none.
         names: what each row limits, in the user's words, (R,).
         settings: the setting that each row comes from, (R,); rows of one setting are reported together.
-        room: how far a sum may pass its limits for rounding, (R,); where left out, 0 for rows that count and `TOLERANCE`
-            of the limit (of the largest coefficient where the limit is 0) for others.
+        room: how far a sum may pass its limits for rounding, (R,); where left out, 0 for rows that count and
+            `TOLERANCE` of the limit (a tenth of that of the largest coefficient where the limit is 0) for others.
     """
 
     start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -88,7 +91,7 @@ class LinearRows:
         largest = np.zeros(rows)
         np.maximum.at(largest, self.row_of, np.abs(self.coefficient))
         counts = self._sums(np.abs(self.coefficient) != 1) == 0
-        return np.where(counts, 0.0, TOLERANCE * np.where(size > 0, size, largest))
+        return np.where(counts, 0.0, TOLERANCE * np.where(size > 0, size, AT_ZERO * largest))
 
     def _first_repeated(self) -> int | None:
         order = np.lexsort((self.members, self.row_of))
@@ -119,7 +122,7 @@ class LinearRows:
         """Rows whose upper limit some choice of columns breaks, (R,)."""
         return self.upper < self._sums(np.maximum(self.coefficient, 0.0))
 
-    def activity(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    def activity(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Sum of each row.
 
         Args:

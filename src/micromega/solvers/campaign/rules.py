@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.solvers.campaign.problem import TOLERANCE, LinearRows, Switches
+from micromega.solvers.campaign.rows import AT_ZERO
 
 Keys = NDArray[Any]
 
@@ -186,7 +187,7 @@ def cap_share(
         )
         for group in groups
     ]
-    room = TOLERANCE * min(budget, float(np.max(weight, initial=0.0)))
+    room = TOLERANCE * AT_ZERO * min(budget, float(np.max(weight, initial=0.0)))
     return Rule(rows=replace(LinearRows.of(rows), room=np.full(len(rows), room)))
 
 
@@ -239,7 +240,11 @@ def keep_exclusive(creator: Keys, brand: Keys, rivals: Iterable[tuple[str, str]]
 
 
 def spend_enough(creator: Keys, price: ArrayLike, least: float, *, setting: str = "min_spend_per_creator") -> Rule:
-    """A creator who is booked at all is booked for at least so much money.
+    """A creator who is booked at all is booked for at least so much money: Σ min(p, least)·y >= least·z.
+
+    (One post at `least` or more is enough, whatever more it costs.) Where even the dearest posts reach the sum only
+    together, Σ y >= k·z with the least number k of posts that can: it says nothing new about whole posts, but much
+    about fractions.
 
     Args:
         creator: (N,).
@@ -247,25 +252,34 @@ def spend_enough(creator: Keys, price: ArrayLike, least: float, *, setting: str 
         least: money.
         setting: the setting.
     """
+    counted = np.minimum(np.asarray(price, np.float64), least)
     switches = Switches.by_key(creator, name="creator {key} is booked")
-    spend = LinearRows.by_key(
-        creator,
-        setting=setting,
-        name=f"creator {{key}} is booked for at least {least:,.2f} or not at all",
-        coefficient=price,
+    name = f"creator {{key}} is booked for at least {least:,.2f} or not at all"
+    spend = LinearRows.by_key(creator, setting=setting, name=name, coefficient=counted)
+    columns = len(creator) + np.arange(len(spend))
+    money = replace(_with_switch(spend, columns, -least), room=np.full(len(spend), TOLERANCE * AT_ZERO * least))
+    posts = np.zeros(len(spend))
+    for row in range(len(spend)):
+        sums = np.cumsum(np.sort(spend.coefficient[spend.start[row] : spend.start[row + 1]])[::-1])
+        posts[row] = 1 + np.sum(sums < least * (1 - TOLERANCE))
+    several = (posts > 1) & (posts <= np.diff(spend.start))
+    number = _with_switch(LinearRows.by_key(creator, setting=setting, name=name), columns, -posts)
+    return Rule(rows=LinearRows.stack([money, number.where(several)]), switches=switches)
+
+
+def _with_switch(rows: LinearRows, columns: NDArray[np.int64], coefficient: ArrayLike) -> LinearRows:
+    """Add one more column at the end of each row, and make the sum at least 0."""
+    ends, rise = rows.start[1:], np.arange(len(rows) + 1)
+    weights = np.broadcast_to(np.asarray(coefficient, np.float64), columns.shape)
+    return LinearRows(
+        start=rows.start + rise,
+        members=np.insert(rows.members, ends, columns),
+        coefficient=np.insert(rows.coefficient, ends, weights),
+        lower=np.zeros(len(rows)),
+        upper=np.full(len(rows), np.inf),
+        names=rows.names,
+        settings=rows.settings,
     )
-    ends = spend.start[1:]
-    rows = LinearRows(
-        start=spend.start + np.arange(len(spend) + 1),
-        members=np.insert(spend.members, ends, len(creator) + np.arange(len(spend))),
-        coefficient=np.insert(spend.coefficient, ends, -least),
-        lower=np.zeros(len(spend)),
-        upper=np.full(len(spend), np.inf),
-        names=spend.names,
-        settings=spend.settings,
-        room=np.full(len(spend), TOLERANCE * least),
-    )
-    return Rule(rows=rows, switches=switches)
 
 
 def in_words(least: int, most: int | None) -> str:

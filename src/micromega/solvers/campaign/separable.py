@@ -3,7 +3,8 @@
 Each row of the problem goes to one of three places:
 - caps within one creator stay in the inner problems (`inner.py`), as long as the sets are nested;
 - the other rows are priced, the largest first, up to `PRICED` of them;
-- what is left gets multiplier 0: the bound holds without it, and the search for a plan keeps to it.
+- what is left gets multiplier 0: the bound holds without it, and the search for a plan keeps to it. Rows that the best
+  choice under the multipliers breaks are priced in a second round.
 
 Tuples that are in the same priced rows with the same coefficients share a pattern, so that a million tuples are priced
 by looking up a few hundred numbers.
@@ -12,47 +13,20 @@ N tuples, C creators (blocks), P priced rows, Q patterns, V nested caps, R rows 
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from micromega.errors import DataError
-from micromega.solvers.campaign.inner import hash_rows, number_patterns
+from micromega.solvers.campaign.patterns import NO_ROWS, Rows, patterns
 from micromega.solvers.campaign.problem import CampaignProblem
 
-PRICED = 400
+PRICED = 200
 """Most rows that get a multiplier of their own."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class Rows(NamedTuple):
-    """Plain sparse rows: lower[r] <= Σ coefficient·y[members] <= upper[r]; all coefficients are 1 where there are none."""
-
-    start: Ints
-    members: NDArray[np.integer]
-    coefficient: Floats
-    lower: Floats
-    upper: Floats
-
-    def matrix(self, tuples: int) -> sp.csr_array:
-        """As a sparse matrix, (rows, tuples)."""
-        weights = self.coefficient if len(self.coefficient) else np.ones(len(self.members))
-        return sp.csr_array((weights, self.members, self.start), shape=(len(self.lower), tuples))
-
-    def where(self, kept: NDArray[np.bool_]) -> "Rows":
-        """Keep some of them."""
-        sizes = np.diff(self.start)
-        entries = np.repeat(kept, sizes)
-        weights = self.coefficient[entries] if len(self.coefficient) else self.coefficient
-        start = np.concatenate([[0], np.cumsum(sizes[kept])])
-        return Rows(start, self.members[entries], weights, self.lower[kept], self.upper[kept])
-
-
-NO_ROWS = Rows(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +43,7 @@ class Separable:
         usage: coefficients of the patterns in the priced rows, (Q, P).
         lower: of the priced rows, -infinite where it cannot bind, (P,).
         upper: infinite where it cannot bind, (P,).
+        size: of the priced rows, (P,); a row may be missed by `TOLERANCE` of it.
         nest_start: where each tuple's nested caps begin, (N + 1,); of length 1 without any.
         nest_row: nested caps of each tuple, the smallest set first.
         nest_cap: (V,).
@@ -86,6 +61,7 @@ class Separable:
     usage: sp.csr_array
     lower: Floats
     upper: Floats
+    size: Floats
     nest_start: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
     nest_row: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     nest_cap: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -122,12 +98,14 @@ class Places:
         cap: row of each block's cap, (C,).
         priced: (P,).
         nested: (V,).
+        rest: of the rows without a multiplier.
         rows: how many rows the problem has.
     """
 
     cap: Ints
     priced: Ints
     nested: Ints
+    rest: Ints
     rows: int
 
 
@@ -147,17 +125,18 @@ def separate(
     return _assemble(value, price, limit, creator, cap, rows, nested=NO_ROWS, rest=NO_ROWS)
 
 
-def separate_problem(problem: CampaignProblem) -> tuple[Separable, Places]:
+def separate_problem(problem: CampaignProblem, *, wanted: Ints | None = None) -> tuple[Separable, Places]:
     """Take a campaign problem apart; problems with switches do not come apart.
 
     Args:
         problem: what is asked.
+        wanted: rows to be priced before others, (W,).
 
     Returns:
         Its parts, and where they come from.
     """
     held = problem.rows
-    rows = Rows(held.start, held.members, held.coefficient, held.lower, held.upper)
+    rows = Rows(held.start, held.members, held.coefficient, held.lower, held.upper, held.size)
     creator = creator_codes(problem.creator_id)
     size = np.bincount(creator)
     role, below, above = _roles(rows, creator, size)
@@ -172,6 +151,9 @@ def separate_problem(problem: CampaignProblem) -> tuple[Separable, Places]:
     crossing = np.setdiff1d(np.flatnonzero(role == _INSIDE), nested)
     coupling = np.flatnonzero(role == _GLOBAL)
     largest = coupling[np.argsort(-np.diff(rows.start)[coupling], kind="stable")]
+    if wanted is not None:
+        largest = np.concatenate([wanted, np.setdiff1d(largest, wanted)])
+        crossing = np.setdiff1d(crossing, wanted)
     priced = np.sort(largest[:PRICED])
     rest = np.sort(np.concatenate([largest[PRICED:], crossing]))
     bounded = rows._replace(lower=np.where(below, rows.lower, -np.inf), upper=np.where(above, rows.upper, np.inf))
@@ -185,7 +167,7 @@ def separate_problem(problem: CampaignProblem) -> tuple[Separable, Places]:
         nested=rows.where(_mask(nested, len(held))),
         rest=bounded.where(_mask(rest, len(held))),
     )
-    return parts, Places(cap=cap_row, priced=priced, nested=nested, rows=len(held))
+    return parts, Places(cap=cap_row, priced=priced, nested=nested, rest=rest, rows=len(held))
 
 
 def creator_codes(creator_id: NDArray[np.str_]) -> Ints:
@@ -298,6 +280,7 @@ def _assemble(
         usage=usage,
         lower=priced.lower,
         upper=priced.upper,
+        size=priced.size,
         nest_start=nests.indptr.astype(np.int64) if nests.nnz else np.zeros(1, np.int64),
         nest_row=nests.indices.astype(np.int64),
         nest_cap=np.floor(nested.upper).astype(np.int64),
@@ -305,61 +288,6 @@ def _assemble(
         rest=rest,
         order=order,
     )
-
-
-def patterns(rows: Rows, tuples: int) -> tuple[NDArray[np.int32], sp.csr_array]:
-    """Find which tuples are in the same rows with the same coefficients.
-
-    Args:
-        rows: P rows.
-        tuples: how many there are.
-
-    Returns:
-        Pattern of each tuple, (N,), and the patterns' coefficients, (Q, P).
-    """
-    count = len(rows.lower)
-    keys = np.random.default_rng(0).integers(1, 2**63, count, dtype=np.uint64)
-    bits = np.zeros(0, np.uint64)
-    if len(rows.coefficient) and np.any(rows.coefficient != 1):
-        bits = (rows.coefficient + 0.0).view(np.uint64)
-    hashes = np.zeros(tuples, np.uint64)
-    hash_rows(rows.start, rows.members, bits, keys, np.ones(count, bool), hashes)
-    pattern, slots = np.empty(tuples, np.int32), 1 << 12
-    while True:
-        example = np.empty(slots // 2 + 1, np.int64)
-        found = number_patterns(hashes, slots, pattern, example)
-        if found >= 0:
-            break
-        slots <<= 4
-    del hashes
-    return pattern, _columns(rows, example[:found])
-
-
-def _columns(rows: Rows, tuples: Ints) -> sp.csr_array:
-    """Coefficients of a few tuples, (len(tuples), rows), without turning all rows around."""
-    data, members, start = [], [], [0]
-    order = np.argsort(tuples)
-    ordered = tuples[order]
-    for row in range(len(rows.lower)):
-        part = slice(rows.start[row], rows.start[row + 1])
-        inside = rows.members[part]
-        place = np.searchsorted(inside, ordered) if _rises(inside) else None
-        if place is None:
-            sorter = np.argsort(inside, kind="stable")
-            place = np.searchsorted(inside, ordered, sorter=sorter)
-            place = np.where(place < len(inside), sorter[np.minimum(place, len(inside) - 1)], len(inside))
-        hit = np.flatnonzero(place < len(inside))
-        hit = hit[inside[place[hit]] == ordered[hit]]
-        members.append(order[hit])
-        data.append(rows.coefficient[part][place[hit]] if len(rows.coefficient) else np.ones(len(hit)))
-        start.append(start[-1] + len(hit))
-    none = np.zeros(0)
-    matrix = (np.concatenate([none, *data]), np.concatenate([none, *members]).astype(np.int64), np.array(start))
-    return sp.csr_array(matrix, shape=(len(rows.lower), len(tuples))).T.tocsr()
-
-
-def _rises(numbers: NDArray[np.integer]) -> bool:
-    return bool(np.all(numbers[1:] > numbers[:-1]))
 
 
 def _mask(indices: Ints, size: int) -> NDArray[np.bool_]:

@@ -3,14 +3,18 @@
 Switch k is on exactly where a tuple of its set is chosen. Rows may use it; two kinds of links make it so in linear
 terms, each only where a row would gain from a lie:
 
-    y_n <= z_k for each tuple n of the set      (off only if nothing is chosen)
-    z_k <= Σ y_n over the set                   (on only if something is chosen)
+    Σ y_n <= z_k over tuples of the set of which at most one may be chosen      (off only if nothing is chosen)
+    z_k <= Σ y_n over the set                                                   (on only if something is chosen)
+
+Rows that allow one tuple of many, such as a frequency cap of 1, make the first kind few and tight; a tuple in none of
+them has a link of its own.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from micromega.errors import DataError
@@ -76,15 +80,31 @@ class Switches:
         wants_on, wants_off = np.zeros((2, len(self)), bool)
         wants_on[rows.members[used & np.where(rising, below, above)] - tuples] = True
         wants_off[rows.members[used & np.where(rising, above, below)] - tuples] = True
-        return LinearRows.stack([self._not_off(wants_off, tuples), self._not_on(wants_on, tuples)])
+        return LinearRows.stack([self._not_off(wants_off, rows, tuples), self._not_on(wants_on, tuples)])
 
-    def _not_off(self, wanted: NDArray[np.bool_], tuples: int) -> LinearRows:
-        """y_n - z_k <= 0."""
-        entries = np.flatnonzero(wanted[self.switch_of])
-        switch = self.switch_of[entries]
-        pairs = np.stack([self.members[entries], switch + tuples], axis=1).ravel()
-        names = tuple(f"a post means that {self.names[k]}" for k in switch.tolist())
-        return _links(2 * np.arange(len(entries) + 1), pairs, np.tile([1.0, -1.0], len(entries)), names)
+    def _not_off(self, wanted: NDArray[np.bool_], rows: LinearRows, tuples: int) -> LinearRows:
+        """Σ y_n - z_k <= 0, over sets of which at most one is chosen."""
+        ones = _at_most_one(rows, tuples)
+        covers = ones @ self._matrix(tuples).T if len(ones.indptr) > 1 else ones
+        inside = covers.tocoo()
+        whole = inside.data == np.diff(ones.indptr)[inside.row]
+        of: dict[int, list[int]] = {}
+        for row, switch in zip(inside.row[whole].tolist(), inside.col[whole].tolist(), strict=True):
+            of.setdefault(switch, []).append(row)
+        sets: list[NDArray[np.int64]] = []
+        switches: list[int] = []
+        for switch in np.flatnonzero(wanted).tolist():
+            found = _cover(self.members[self.start[switch] : self.start[switch + 1]], ones, of.get(switch, []))
+            sets += [np.append(part, switch + tuples) for part in found]
+            switches += [switch] * len(found)
+        start = np.concatenate([[0], np.cumsum([len(part) for part in sets], dtype=np.int64)])
+        coefficient = np.ones(start[-1])
+        coefficient[start[1:] - 1] = -1.0
+        names = tuple(f"a post means that {self.names[switch]}" for switch in switches)
+        return _links(start, np.concatenate([np.zeros(0, np.int64), *sets]), coefficient, names)
+
+    def _matrix(self, tuples: int) -> sp.csr_array:
+        return sp.csr_array((np.ones(len(self.members)), self.members, self.start), shape=(len(self), tuples))
 
     def _not_on(self, wanted: NDArray[np.bool_], tuples: int) -> LinearRows:
         """z_k - Σ y_n <= 0."""
@@ -122,6 +142,28 @@ class Switches:
             members=np.concatenate([np.zeros(0, np.int64), *(part.members for part in parts)]),
             names=tuple(name for part in parts for name in part.names),
         )
+
+
+def _at_most_one(rows: LinearRows, tuples: int) -> sp.csr_array:
+    """Rows that allow one of several tuples, as a 0/1 matrix."""
+    kept = (rows.upper == 1) & (np.diff(rows.start) > 1)
+    odd = (rows.coefficient != 1) | (rows.members >= tuples)
+    kept &= np.bincount(rows.row_of, weights=odd, minlength=len(rows)) == 0
+    found = rows.where(kept)
+    return sp.csr_array((np.ones(len(found.members)), found.members, found.start), shape=(len(found), tuples))
+
+
+def _cover(members: NDArray[np.int64], ones: sp.csr_array, rows: list[int]) -> list[NDArray[np.int64]]:
+    """Cover a set by rows that allow one of several, the largest first, and by single tuples."""
+    left = set(members.tolist())
+    found = []
+    for row in sorted(rows, key=lambda row: (-(ones.indptr[row + 1] - ones.indptr[row]), row)):
+        part = ones.indices[ones.indptr[row] : ones.indptr[row + 1]]
+        before = len(left)
+        left.difference_update(part.tolist())
+        if len(left) < before:
+            found.append(part.astype(np.int64))
+    return found + [np.array([single]) for single in sorted(left)]
 
 
 def _links(

@@ -15,8 +15,8 @@ def plan_table(problem: CampaignProblem, plan: Plan) -> pa.Table:
         plan: what was answered.
 
     Returns:
-        creator_id, content_type, event_id, date (null without one), offset_days, price, effectiveness, std;
-        currency and unit in the metadata.
+        creator_id, content_type, event_id, date (null without one), offset_days, price, effectiveness, std; brand_id
+        and level (multiple of the usual price) where the plan has several; currency and unit in the metadata.
     """
     chosen = np.flatnonzero(plan.chosen)
     chosen = chosen[np.lexsort((problem.creator_id[chosen], -problem.effectiveness[chosen]))]
@@ -30,4 +30,8 @@ def plan_table(problem: CampaignProblem, plan: Plan) -> pa.Table:
         "effectiveness": pa.array(problem.effectiveness[chosen], pa.float64()),
         "std": pa.array(problem.std[chosen], pa.float64()),
     }
+    if len(np.unique(problem.brand_id)) > 1:
+        columns["brand_id"] = pa.array(problem.brand_id[chosen].tolist(), pa.string())
+    if np.any(problem.level != 1):
+        columns["level"] = pa.array(problem.level[chosen], pa.float64())
     return pa.table(columns).replace_schema_metadata({"currency": problem.currency, "unit": problem.unit})
