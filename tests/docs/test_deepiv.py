@@ -1,5 +1,6 @@
 """docs/deepiv.md: its commands leave the files it lists, its example runs, and its settings exist."""
 
+import doctest
 import re
 
 import pytest
@@ -28,7 +29,11 @@ def test_the_page_holds(page, run_commands, tmp_path, capsys):
     assert len(named) == 6
     assert named <= left
     for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
-        exec(compile(block, "deepiv.md", "exec"), {})
+        if ">>>" in block:
+            example = doctest.DocTestParser().get_doctest(block, {}, "deepiv.md", None, None)
+            assert doctest.DocTestRunner().run(example).failed == 0
+        else:
+            exec(compile(block, "deepiv.md", "exec"), {})
     assert capsys.readouterr().out == "(1,)\n"
 
 

@@ -32,7 +32,9 @@ CONTENT = (
     "experiment=vsvae/small", "market.brands=8", "market.creators=60", "trainer.max_epochs=4", "data.min_count=2",
     "model.latent_size=4", "model.text_hidden=4", "model.text_size=8", "model.frames_hidden=8", "model.audio_size=8",
     "model.image_sizes=[16,8]", "model.editing_size=4", "model.modality_dropout=0.5", "model.posterior=product",
-    "model.learning_rate=0.01", "evaluation.importance_samples=4", "evaluation.popularity=false",
+    "model.learning_rate=0.01", "model.kl=1", "model.weights.caption=1", "model.weights.sticker=1",
+    "model.weights.speech=1", "model.weights.frames=1", "model.weights.objects=1", "model.weights.sentiment=1",
+    "model.weights.editing=1", "evaluation.importance_samples=4", "evaluation.popularity=false",
 )  # fmt: skip
 
 

@@ -13,9 +13,13 @@ Example:
     ([0, 1, 2], [])
 """
 
-from micromega.solvers.matching.allocation import Matching, allocate, allocate_by_reputation, blocking_pairs
-from micromega.solvers.matching.game import Game, check_quotas
-from micromega.solvers.matching.verify import MatchingCheck, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from micromega.solvers.matching.allocation import Matching, allocate, allocate_by_reputation, blocking_pairs
+    from micromega.solvers.matching.certificate import MatchingCheck, verify
+    from micromega.solvers.matching.game import Game, check_quotas
 
 __all__ = [
     "Game",
@@ -27,3 +31,21 @@ __all__ = [
     "check_quotas",
     "verify",
 ]
+
+_HOME = {
+    "Game": "game",
+    "Matching": "allocation",
+    "MatchingCheck": "certificate",
+    "allocate": "allocation",
+    "allocate_by_reputation": "allocation",
+    "blocking_pairs": "allocation",
+    "check_quotas": "game",
+    "verify": "certificate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: reading the config class must not import numpy or scipy."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

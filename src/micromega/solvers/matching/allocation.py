@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError, MicromegaError
 from micromega.solvers.matching import algorithms
+from micromega.solvers.matching.certificate import MatchingCheck, verify
 from micromega.solvers.matching.game import Game, Lists, check_quotas, whole_numbers
-from micromega.solvers.matching.verify import MatchingCheck, verify
 
 Integers = NDArray[np.int64]
 

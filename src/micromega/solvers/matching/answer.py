@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from micromega.solvers.matching.allocation import Matching
+from micromega.solvers.matching.certificate import verify
 from micromega.solvers.matching.game import Game
 from micromega.solvers.matching.orders import OrdersGame
-from micromega.solvers.matching.verify import verify
 from micromega.solvers.plan import Certificate, Check, Status
 
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from micromega.errors import DataError, MicromegaError
+from micromega.solvers.matching.certificate import acceptable
 from micromega.solvers.matching.game import Game
-from micromega.solvers.matching.verify import acceptable
 
 Integers = NDArray[np.int64]
 
