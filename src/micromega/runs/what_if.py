@@ -1,6 +1,6 @@
 """What the report of a campaign says beyond the plan: what rules cost, other plans, risk against return."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ from micromega.solvers.campaign.config import CampaignConfig
 from micromega.solvers.campaign.frontier import risk_curve
 from micromega.solvers.campaign.ilp import solve
 from micromega.solvers.campaign.problem import CampaignProblem
-from micromega.solvers.campaign.questions import Changed, alternatives, replan, shadow_prices, why_not
+from micromega.solvers.campaign.questions import Changed, ShadowPrice, alternatives, replan, shadow_prices, why_not
 from micromega.solvers.plan import Plan
 
 SECONDS, GAP = 2.0, 1e-3  # of one question: a look aside, not another plan
@@ -58,7 +58,7 @@ def what_if(config: CampaignConfig, problem: CampaignProblem, plan: Plan, names:
         who = ", ".join(names.get(creator, creator) for creator in config.declined)
         answer = replan(problem, plan, config.declined, keep=config.keep_booked, solver=solver)
         asked[f"What if {who} declined?"] = answer
-    binding = tuple(BindingLimit(name=of.name, worth=of.worth) for of in shadow_prices(problem, plan)[:MOST_LIMITS])
+    binding = _binding(shadow_prices(problem, plan))
     questions = tuple(_shown(of, plan, names, question) for question, of in asked.items())
     if len(problem) > LARGEST:
         note = f"Alternatives and risk were not worked out: {len(problem):,} possible posts are more than {LARGEST:,}."
@@ -71,6 +71,20 @@ def what_if(config: CampaignConfig, problem: CampaignProblem, plan: Plan, names:
         alternatives=tuple(_shown(of, plan, names, of.question) for of in others),
         questions=questions,
         risk=_risk(problem),
+    )
+
+
+def _binding(prices: Sequence[ShadowPrice]) -> tuple[BindingLimit, ...]:
+    """The dearest limit of each setting: a cap for each of many creators is one rule."""
+    of_setting: dict[str, list[ShadowPrice]] = {}
+    for price in prices:
+        of_setting.setdefault(price.setting, []).append(price)
+    return tuple(
+        BindingLimit(
+            name=alike[0].name + (f" (and {len(alike) - 1:,} more like it)" if len(alike) > 1 else ""),
+            worth=alike[0].worth,
+        )
+        for alike in list(of_setting.values())[:MOST_LIMITS]
     )
 
 
