@@ -4,12 +4,12 @@ Shapes: K arms (a creator and a content type), C creators, T waves.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError
+from micromega.solvers.campaign.rows import freeze
 
 Reals = NDArray[np.float64]
 TOLERANCE = 1e-9
@@ -50,10 +50,10 @@ class WavesProblem:
                 raise DataError(f"waves: {name} must be one row of whole numbers.")
         if not isinstance(self.waves, int | np.integer):
             raise ConfigError(f"waves is {self.waves}. Give a whole number.")
-        _freeze(self, "creator", self.creator, np.int64)
-        _freeze(self, "cap", self.cap, np.int64)
+        freeze(self, "creator", self.creator, np.int64)
+        freeze(self, "cap", self.cap, np.int64)
         for name in ("price", "mean", "std", "noise"):
-            _freeze(self, name, getattr(self, name), np.float64)
+            freeze(self, name, getattr(self, name), np.float64)
             if getattr(self, name).shape != self.creator.shape:
                 raise DataError(f"waves: {name} has shape {getattr(self, name).shape}, creator {self.creator.shape}.")
         for name, least, words in (
@@ -172,10 +172,3 @@ def update(problem: WavesProblem, state: State, chosen: ArrayLike, outcome: Arra
         left=state.left - np.bincount(problem.creator[arms], minlength=len(problem.cap)),
         spent=state.spent + float(problem.price[arms].sum()),
     )
-
-
-def _freeze(holder: object, name: str, values: Any, dtype: Any) -> None:
-    """Store a read-only copy of an array in a frozen dataclass."""
-    array = np.array(values, dtype=dtype)
-    array.flags.writeable = False
-    object.__setattr__(holder, name, array)
