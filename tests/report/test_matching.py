@@ -77,6 +77,7 @@ def test_numbers_agree_with_counting(report: MatchingReport) -> None:
         shown = summary(of)
         assert shown["matched"] == int(np.sum(of.choices > 0)) <= shown["most"] + 2
         assert 0 <= shown["price"] < 1
+        assert of.satisfaction <= of.best_satisfaction + 1e-9
         rows = plan_table(of.game, of.matching).to_pylist()
         assert len(rows) == of.matched
         reputations = [row["reputation"] for row in rows]

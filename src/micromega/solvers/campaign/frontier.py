@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from micromega.errors import ConfigError
 from micromega.solvers.campaign.certify import upper_bound
-from micromega.solvers.campaign.ilp import solve
+from micromega.solvers.campaign.choose import solve
 from micromega.solvers.campaign.problem import CampaignProblem
 
 
