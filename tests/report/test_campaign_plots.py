@@ -59,6 +59,12 @@ def test_risk_names_every_aversion() -> None:
     assert {"ρ = 0", "ρ = 1", "ρ = 2"} <= set(words(campaign_plots.risk(points, unit="impressions")))
 
 
+def test_points_at_one_place_share_a_label() -> None:
+    points = [RiskPoint(rho=rho, expected=9.0 - 4 * (rho > 1), deviation=5.0 - (rho > 1)) for rho in (0.0, 0.25, 2.0)]
+    shown = words(campaign_plots.risk(points, unit="impressions"))
+    assert [text for text in shown if text.startswith("ρ")] == ["ρ = 0, 0.25", "ρ = 2"]
+
+
 def test_the_page_answers_what_if() -> None:
     report = CampaignReport(
         brand="Acme",

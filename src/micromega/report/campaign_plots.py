@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from micromega.report.content import PlannedPost, RiskPoint
 from micromega.report.drawing import ACCENT, INK, MUTED, PAPER, WARM, WIDE, svg
@@ -104,10 +105,8 @@ def risk(points: Sequence[RiskPoint], *, unit: str) -> str:
         for point in order:
             if point.used:
                 axes.scatter([point.deviation], [point.expected], s=120, color=WARM, edgecolors=PAPER, zorder=4)
-            axes.annotate(
-                f"ρ = {point.rho:g}", (point.deviation, point.expected), xytext=(7, -10), textcoords="offset points",
-                color=INK, fontsize=10,
-            )  # fmt: skip
+        for at, label in _labels(order):
+            axes.annotate(label, at, xytext=(7, -10), textcoords="offset points", color=INK, fontsize=10)
         axes.margins(0.09)
         axes.set_xlabel("standard deviation of the total")
         axes.set_title(f"{shorten(unit, LONGEST)} of the plan", color=MUTED)
@@ -116,6 +115,19 @@ def risk(points: Sequence[RiskPoint], *, unit: str) -> str:
 
     described = f"From ρ = {order[0].rho:g} to ρ = {order[-1].rho:g}."
     return svg(draw, name="risk", size=WIDE, title="Risk against return", described=described)
+
+
+def _labels(points: Sequence[RiskPoint]) -> list[tuple[tuple[float, float], str]]:
+    """Where labels go, and what they say; points that can hardly be told apart share one."""
+    places = np.array([(point.deviation, point.expected) for point in points])
+    near = 0.03 * np.maximum(np.ptp(places, axis=0), 1e-12)
+    found: list[tuple[NDArray[np.float64], list[str]]] = []
+    for place, point in zip(places, points, strict=True):
+        if found and np.all(np.abs(place - found[-1][0]) <= near):
+            found[-1][1].append(f"{point.rho:g}")
+        else:
+            found.append((place, [f"{point.rho:g}"]))
+    return [((float(at[0]), float(at[1])), f"ρ = {', '.join(rhos)}") for at, rhos in found]
 
 
 def _sums(planned: Sequence[PlannedPost], what: str) -> list[tuple[str, float]]:
