@@ -3,11 +3,26 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
+import pytest
 
+from micromega.errors import ConfigError
 from micromega.runs import what_if as module
+from micromega.runs.overlapping import Overlapping
 from micromega.runs.what_if import what_if
 from micromega.solvers.campaign import CampaignProblem, LinearRows, solve
 from micromega.solvers.campaign.config import CampaignConfig
+
+
+class SimpleMarket:
+    """The tables that are needed."""
+
+    def __init__(self, **tables):
+        self.tables = tables
+
+    def table(self, name):
+        return self.tables[name]
+
 
 NAMES = {"a": "Ann", "b": "Bob", "c": "Cy", "d": "Dee"}
 
@@ -57,3 +72,34 @@ def test_large_problems_leave_other_plans_out_and_say_so(monkeypatch) -> None:
     certain = dataclasses.replace(of, std=np.zeros(7))
     monkeypatch.setattr(module, "LARGEST", 30)
     assert what_if(CampaignConfig(), certain, solve(certain), NAMES).risk == ()
+
+
+def test_questions_count_once_where_audiences_overlap() -> None:
+    """Ann and Bob have the same two followers, who come from either; Cy and Dee have their own."""
+    of = dataclasses.replace(problem(), unit="engagements", effectiveness=np.array([2.0, 1.9, 2, 1.8, 1.5, 1.4, 1]))
+    pairs = [("a", "u"), ("a", "v"), ("b", "u"), ("b", "v"), ("c", "x"), ("c", "y"), ("d", "p"), ("d", "q")]
+    market = SimpleMarket(
+        accounts=pa.table({"account_id": list("abcd"), "followers": [2, 2, 2, 2]}),
+        follows=pa.table({"source_id": [pair[0] for pair in pairs], "target_id": [pair[1] for pair in pairs]}),
+    )
+    once = Overlapping.of(CampaignConfig(overlap=True), of, market)
+    found = once.solve(solve, time_limit_s=10, relative_gap=1e-6)
+    assert once.check(found, relative_gap=1e-6).ok
+    np.testing.assert_allclose(found.plan.objective, 3.5)  # not 2 + 2
+    shown = once.shown(found.plan)
+    np.testing.assert_allclose(shown.effectiveness[found.plan.chosen].sum(), 3.5)
+    config = CampaignConfig(alternatives=1, declined=("c",), keep_booked=False, overlap=True)
+    beside = what_if(config, shown, found.plan, NAMES, once)
+    assert beside.questions[0].value is not None
+    np.testing.assert_allclose(beside.questions[0].value, 3.0)  # Dee comes in, not the other of Ann and Bob
+    assert beside.risk == ()
+    curve = once.curve(seconds=5, gap=1e-4)
+    np.testing.assert_allclose(curve.objective[[0, 6, 12]], [0, 3.5, 4.5], atol=1e-6)
+
+
+def test_overlap_is_of_people_and_of_one_brand() -> None:
+    market = SimpleMarket()
+    with pytest.raises(ConfigError, match="counts people"):
+        Overlapping.of(CampaignConfig(), dataclasses.replace(problem(), unit="USD of value"), market)
+    with pytest.raises(ConfigError, match="one brand"):
+        Overlapping.of(CampaignConfig(brands={"x": 1.0}), problem(), market)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from micromega.market.market import Market
 from micromega.report.page import render
 from micromega.runs import record
 from micromega.runs.brief import Sources, campaign_report, names_of
+from micromega.runs.overlapping import Overlapping
 from micromega.runs.planning import PlanningRun, check_certificate
 from micromega.runs.what_if import what_if
 from micromega.scores import Scores, read_scores
@@ -52,8 +55,15 @@ def plan_campaign(run: PlanningRun) -> float | None:
     build = resolve_target(dotted(type(request.problem).config_target))
     kind = str(scores.lineage.score_kind)
     problem: CampaignProblem = build(request.problem, brand_id=brand_id, scores=scores.table, market=market, kind=kind)
-    plan, certificate = _solve(request.solver, problem)
-    curve = budget_curve(problem, time_limit_s=CURVE_SECONDS, relative_gap=CURVE_GAP)
+    if request.problem.overlap:
+        overlapping = Overlapping.of(request.problem, problem, market)
+        plan, certificate = _solve(request.solver, problem, overlapping)
+        curve = overlapping.curve(seconds=CURVE_SECONDS, gap=CURVE_GAP)
+        problem = overlapping.shown(plan)
+    else:
+        overlapping = None
+        plan, certificate = _solve(request.solver, problem)
+        curve = budget_curve(problem, time_limit_s=CURVE_SECONDS, relative_gap=CURVE_GAP)
     sources = Sources(
         market=market,
         brand_id=brand_id,
@@ -62,7 +72,7 @@ def plan_campaign(run: PlanningRun) -> float | None:
         trained=None if request.scores or request.ckpt_path or scores.name == EFFECTIVENESS else run.trained,
     )
     table = plan_table(problem, plan)
-    beside = what_if(request.problem, problem, plan, names_of(market))
+    beside = what_if(request.problem, problem, plan, names_of(market), overlapping)
     page = render(campaign_report(sources, problem, plan, certificate, curve, facts, beside))
     run.finish(table, certificate, lambda: page, str(plan.status))
     _log_plan(problem, plan, certificate, _name_of(brand_id, market))
@@ -141,17 +151,25 @@ def _name_of(brand_id: str, market: Market) -> str:
     return next((str(name) for name in names if name), brand_id)
 
 
-def _solve(config: Any, problem: CampaignProblem) -> tuple[Plan, Certificate]:
+def _solve(config: Any, problem: CampaignProblem, overlapping: Overlapping | None = None) -> tuple[Plan, Certificate]:
     from micromega.solvers.campaign import verify  # noqa: PLC0415  (beside its use: the check is not the solver's)
 
     settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    plan: Plan = resolve_target(dotted(type(config).config_target))(problem, **settings)
+    linear: Callable[[CampaignProblem], Plan] = partial(resolve_target(dotted(type(config).config_target)), **settings)
+    check: Callable[[], Certificate]
+    if overlapping is None:
+        plan = linear(problem)
+        check = partial(verify, problem, plan, relative_gap=config.relative_gap)
+    else:
+        found = overlapping.solve(linear, time_limit_s=config.time_limit_s, relative_gap=config.relative_gap)
+        plan = found.plan
+        check = partial(overlapping.check, found, relative_gap=config.relative_gap)
     if plan.status is Status.INFEASIBLE and (conflict := explain(problem)) is not None:
         raise conflict.error()
     if not plan.status.has_plan:
         msg = f"No plan: {plan.status} after {plan.seconds:.1f} s. {' '.join(plan.notes)} Raise solver.time_limit_s."
         raise MicromegaError(msg)
-    certificate = verify(problem, plan, relative_gap=config.relative_gap)
+    certificate = check()
     check_certificate(certificate, plan.solver)
     return plan, certificate
 

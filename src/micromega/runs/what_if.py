@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from micromega.report.content import BindingLimit, OtherPlan, RiskPoint
+from micromega.runs.overlapping import Overlapping, aside
 from micromega.solvers.campaign.config import CampaignConfig
 from micromega.solvers.campaign.frontier import risk_curve
-from micromega.solvers.campaign.ilp import solve
 from micromega.solvers.campaign.problem import CampaignProblem
 from micromega.solvers.campaign.questions import Changed, ShadowPrice, alternatives, replan, shadow_prices, why_not
 from micromega.solvers.plan import Plan
@@ -37,7 +36,13 @@ class WhatIf:
     notes: tuple[str, ...] = ()
 
 
-def what_if(config: CampaignConfig, problem: CampaignProblem, plan: Plan, names: Mapping[str, str]) -> WhatIf:
+def what_if(
+    config: CampaignConfig,
+    problem: CampaignProblem,
+    plan: Plan,
+    names: Mapping[str, str],
+    overlapping: Overlapping | None = None,
+) -> WhatIf:
     """Answer what people ask next.
 
     Args:
@@ -45,11 +50,12 @@ def what_if(config: CampaignConfig, problem: CampaignProblem, plan: Plan, names:
         problem: what was asked.
         plan: the answer.
         names: of creators, by id.
+        overlapping: where people count once.
 
     Raises:
         ConfigError: a question is about somebody who cannot be booked.
     """
-    solver = partial(solve, time_limit_s=SECONDS, relative_gap=GAP, proof_cases=1)
+    solver = overlapping.again(seconds=SECONDS, gap=GAP) if overlapping else aside(SECONDS, GAP)
     asked = {
         f"Why not {names.get(creator, creator)}?": why_not(problem, plan, creator, solver=solver)
         for creator in config.why_not
@@ -70,7 +76,7 @@ def what_if(config: CampaignConfig, problem: CampaignProblem, plan: Plan, names:
         binding=binding,
         alternatives=tuple(_shown(of, plan, names, of.question) for of in others),
         questions=questions,
-        risk=_risk(problem),
+        risk=() if overlapping else _risk(problem),
     )
 
 

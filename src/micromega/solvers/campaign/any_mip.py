@@ -20,7 +20,7 @@ from micromega.errors import ConfigError
 from micromega.solvers.campaign.certify import proven_bound
 from micromega.solvers.campaign.direct import Model, no_plan_multipliers
 from micromega.solvers.campaign.finish import finished, no_plan
-from micromega.solvers.campaign.matrix import Matrices, _constraints, solver_options
+from micromega.solvers.campaign.matrix import Matrices, constraints_on, solver_options
 from micromega.solvers.campaign.problem import TOLERANCE, CampaignProblem
 from micromega.solvers.campaign.risk import solve_joint
 from micromega.solvers.plan import Plan, Status
@@ -129,7 +129,7 @@ def _ask(
         return cp.OPTIMAL, result
     value = problem.column_value[matrices.columns]
     y = cp.Variable(len(value), boolean=True)
-    constraints = [row for row, _ in _constraints(matrices, y).values()]
+    constraints = [row for row, _ in constraints_on(matrices, y).values()]
     program: Any = cp.Problem(cp.Maximize((value / (float(np.max(np.abs(value))) or 1.0)) @ y), constraints)
     options = _OPTIONS[mip_solver](seconds, gap, threads) if mip_solver in _OPTIONS else {}
     with warnings.catch_warnings():

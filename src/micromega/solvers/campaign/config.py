@@ -84,6 +84,8 @@ class CampaignConfig:
     """Aversion to risk (eq. 7)."""
     risk: Literal["linear", "variance", "independent"] = "linear"
     """What rho takes off: each tuple's standard deviation, its variance, or the root of the plan's total variance."""
+    overlap: bool = False
+    """Whether people whom two posts reach count once; the market's follows say whose audiences overlap."""
     content_types: tuple[str, ...] = ()
     """Kinds of post to consider; empty: all that have a price."""
     rate_card: Mapping[str, Price] | None = None

@@ -134,7 +134,7 @@ def ask(
     value = problem.column_value[matrices.columns]
     scale = float(np.max(np.abs(value))) or 1.0
     y = cp.Variable(n, boolean=True) if integer else cp.Variable(n, bounds=[0, 1])
-    constraints = _constraints(matrices, y)
+    constraints = constraints_on(matrices, y)
     program: Any = cp.Problem(cp.Maximize((value / scale) @ y), [row for row, _ in constraints.values()])
     status, words = run(program, solver_options(time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads))
     if status not in ("optimal", "limit"):
@@ -174,7 +174,7 @@ def farkas_multipliers(problem: CampaignProblem, *, threads: int = 1) -> NDArray
         impossible = (problem.rows.upper < 0).astype(np.float64) - (problem.rows.lower > 0)  # whatever their size
         return np.concatenate([[0.0], impossible])
     y = cp.Variable(n, bounds=[0, 1])
-    constraints = _constraints(matrices, y, elastic=True)
+    constraints = constraints_on(matrices, y, elastic=True)
     excess = [excess for _, excess in constraints.values()]
     if not excess:
         return np.zeros(1 + len(problem.rows))
@@ -185,7 +185,7 @@ def farkas_multipliers(problem: CampaignProblem, *, threads: int = 1) -> NDArray
     return matrices.multipliers(len(problem.rows), {name: row.dual_value for name, (row, _) in constraints.items()})
 
 
-def _constraints(matrices: Matrices, y: Any, *, elastic: bool = False) -> dict[str, tuple[Any, Any]]:
+def constraints_on(matrices: Matrices, y: Any, *, elastic: bool = False) -> dict[str, tuple[Any, Any]]:
     """Build the constraints by name, each with its excess: 0, or a variable where constraints may be broken."""
 
     def excess(size: int) -> Any:
