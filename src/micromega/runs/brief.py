@@ -81,7 +81,7 @@ def campaign_report(
     names = names_of(sources.market)
     evaluation = _json(sources.evaluated, EVALUATION)
     return CampaignReport(
-        brand=names.get(sources.brand_id, sources.brand_id),
+        brand=_brands(problem, sources, names),
         market=sources.market.name,
         currency=problem.currency,
         value_unit=problem.unit,
@@ -107,6 +107,12 @@ def campaign_report(
         lineage=_lineage(sources, facts),
         notes=(*problem.notes, *plan.notes, *beside.notes, *sources.scores.lineage.notes),
     )
+
+
+def _brands(problem: CampaignProblem, sources: Sources, names: Mapping[str, str]) -> str:
+    """Name the brand, or all that share the plan."""
+    several = [brand for brand in dict.fromkeys(problem.brand_id.tolist()) if brand]
+    return ", ".join(names.get(brand, brand) for brand in several or [sources.brand_id])
 
 
 def names_of(market: Market) -> dict[str, str]:
@@ -139,13 +145,19 @@ def _planned(
     problem: CampaignProblem, plan: Plan, sources: Sources, names: Mapping[str, str]
 ) -> tuple[PlannedPost, ...]:
     fits = _fits(sources)
+    several = len(np.unique(problem.brand_id)) > 1
+
+    def event(row: int) -> str:
+        brand = str(problem.brand_id[row])
+        return f"{names.get(brand, brand)}: {problem.event_id[row]}" if several else str(problem.event_id[row])
+
     rows = np.flatnonzero(plan.chosen)
     rows = rows[np.lexsort((-problem.value[rows], problem.event_id[rows]))]
     return tuple(
         PlannedPost(
             creator=names.get(str(problem.creator_id[row]), str(problem.creator_id[row])),
             content_type=str(problem.content_type[row]),
-            event=str(problem.event_id[row]),
+            event=event(row),
             date=problem.date[row].item(),
             price=float(problem.price[row]),
             value=float(problem.value[row]),

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromega.errors import ConfigError
-from micromega.solvers.campaign.certify import upper_bound
+from micromega.solvers.campaign.certify import proven_bound
 from micromega.solvers.campaign.choose import solve
 from micromega.solvers.campaign.problem import CampaignProblem
+from micromega.solvers.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +64,7 @@ def budget_curve(
         plan = solve(at, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads, proof_cases=1)
         if plan.status.has_plan and (best is None or plan.objective > problem.worth(best)):
             best = plan.chosen
-        points.append(_point(at, best, plan.duals))
+        points.append(_point(at, best, plan))
     return BudgetCurve(budgets=tried, **{name: np.array([point[name] for point in points]) for name in points[0]})
 
 
@@ -125,13 +126,13 @@ def risk_curve(
     return RiskCurve(rho=columns[0], expected=columns[1], deviation=columns[2])
 
 
-def _point(problem: CampaignProblem, best: NDArray[np.bool_] | None, duals: NDArray[np.float64]) -> dict[str, float]:
+def _point(problem: CampaignProblem, best: NDArray[np.bool_] | None, plan: Plan) -> dict[str, float]:
     if best is None:
         return {"objective": np.nan, "upper_bound": np.nan, "spend": np.nan, "creators": 0, "shadow_price": np.nan}
     return {
         "objective": float(problem.worth(best)),
-        "upper_bound": upper_bound(problem, duals),
+        "upper_bound": proven_bound(problem, plan),
         "spend": float(problem.price[best].sum()),
         "creators": len(np.unique(problem.creator_id[best])),
-        "shadow_price": float(duals[0]),
+        "shadow_price": float(plan.duals[0]),
     }
