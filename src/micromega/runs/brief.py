@@ -157,7 +157,7 @@ def _planned(
         PlannedPost(
             creator=names.get(str(problem.creator_id[row]), str(problem.creator_id[row])),
             content_type=str(problem.content_type[row]),
-            event=event(row),
+            event=event(int(row)),
             date=problem.date[row].item(),
             price=float(problem.price[row]),
             value=float(problem.value[row]),
