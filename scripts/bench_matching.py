@@ -24,28 +24,27 @@ from micromega.solvers.matching import allocate
 WANTED = 10
 
 
-def draw(creators: int, seed: int = 1) -> dict[str, Any]:
+def draw(creators: int, seed: int = 1, wanted: int = WANTED) -> dict[str, Any]:
     """A game as CSR arrays."""
     rng = np.random.default_rng(seed)
-    products, merchants = max(creators // 2, WANTED), max(creators // 5, 2)
+    products, merchants = max(creators // 2, wanted), max(creators // 5, 2)
     weight = np.exp(0.5 * rng.standard_normal(products))
-    chosen = np.argsort(
-        rng.random((creators, 3 * WANTED)), axis=1
-    )  # draws with repeats, of which the first 10 distinct
-    drawn = np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random((creators, 3 * WANTED)))
+    # Draws with repeats, of which the first distinct ones count.
+    chosen = np.argsort(rng.random((creators, 3 * wanted)), axis=1)
+    drawn = np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random((creators, 3 * wanted)))
     drawn = np.take_along_axis(np.minimum(drawn, products - 1), chosen, axis=1)
-    product = np.empty(creators * WANTED, np.int64)
+    product = np.empty(creators * wanted, np.int64)
     size = np.zeros(creators, np.int64)
-    for column in range(3 * WANTED):
-        new = size < WANTED
-        held = product.reshape(creators, WANTED)
-        for place in range(WANTED):
+    for column in range(3 * wanted):
+        new = size < wanted
+        held = product.reshape(creators, wanted)
+        for place in range(wanted):
             new &= ~((place < size) & (held[:, place] == drawn[:, column]))
         rows = np.flatnonzero(new)
         held[rows, size[rows]] = drawn[rows, column]
         size[rows] += 1
-    keep = np.arange(WANTED)[None] < size[:, None]
-    product = product.reshape(creators, WANTED)[keep]
+    keep = np.arange(wanted)[None] < size[:, None]
+    product = product.reshape(creators, wanted)[keep]
     start = np.concatenate([[0], np.cumsum(size)])
     merchant = np.concatenate([np.arange(merchants), rng.integers(0, merchants, products - merchants)])
     load = np.maximum(1, np.round(1.1 * weight / weight.sum() * creators)).astype(np.int64)
@@ -185,17 +184,64 @@ def growth(sizes: list[int]) -> None:
     for creators in sizes:
         game = draw(creators)
         pairs = len(game["creator_preferences"][1])
+        before = peak()
         times = 3 if creators <= 100_000 else 1
         found = [
             timed(lambda s=side, g=game: allocate(**g, optimal_for=s), times) for side in ("creators", "merchants")
         ]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         first, second = (seconds for seconds, _ in found)
-        print(f"| {creators:,} | {pairs:,} | {first:.3f} | {second:.3f} | {found[0][1].check.size:,} | {peak:.2f} |")
+        size = found[0][1].check.size
+        print(f"| {creators:,} | {pairs:,} | {first:.3f} | {second:.3f} | {size:,} | {peak():.2f} ({before:.2f}) |")
         seen.append((pairs, first))
+    print("Peak memory of the process; in brackets before solving: the drawing of the game.")
     (few, low), (many, high) = seen[-2:]
     print(f"figure: exponent of time in pairs = {np.log(high / low) / np.log(many / few):.2f}")
     print(f"figure: {sizes[-1]} creators = {high:.2f} CPU s")
+
+
+def lengths(creators: int, wanted: list[int]) -> None:
+    """Time one number of creators with longer and longer lists."""
+    print(f"\n| {creators:,} creators, list length | pairs | CPU s | microseconds a pair |\n|---|---|---|---|")
+    seen = []
+    for many in wanted:
+        game = draw(creators, wanted=many)
+        pairs = len(game["creator_preferences"][1])
+        seconds, _ = timed(lambda g=game: allocate(**g), 3)
+        print(f"| {many} | {pairs:,} | {seconds:.3f} | {1e6 * seconds / pairs:.2f} |")
+        seen.append((pairs, seconds))
+    (few, low), (most, high) = seen[0], seen[-1]
+    print(f"figure: exponent of time in list length = {np.log(high / low) / np.log(most / few):.2f}")
+
+
+def others(creators: int) -> None:
+    """Time what else there is: ties, several products, least regret."""
+    game = draw(creators)
+    (start, product), (begin, creator) = game["creator_preferences"], game["merchant_preferences"]
+    place = [
+        np.arange(len(of)) - np.repeat(first[:-1], np.diff(first)) for first, of in ((start, product), (begin, creator))
+    ]
+    tied = {
+        **game,
+        "creator_preferences": (start, product, place[0] // 3),
+        "merchant_preferences": (begin, creator, place[1] // 10),
+    }
+    two = {**game, "creator_quota": np.full(creators, 2)}
+    print(f"\n| {creators:,} creators | CPU s | matched |\n|---|---|---|")
+    for words, of, more in (
+        ("ties of 3 and of 10", tied, {}),
+        ("two products each, for creators", two, {}),
+        ("two products each, for merchants", two, {"optimal_for": "merchants"}),
+        ("least regret", game, {"optimal_for": "minimum_regret"}),
+        ("merchants take anybody", {**game, "merchant_preferences": None}, {}),
+    ):
+        allocate(**of, **more)  # compiles
+        seconds, found = timed(lambda o=of, m=more: allocate(**o, **m))
+        print(f"| {words} | {seconds:.3f} | {found.check.size:,} |")
+
+
+def peak() -> float:
+    """Largest memory of this process so far, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def run() -> None:
@@ -206,6 +252,8 @@ def run() -> None:
     for side in ("creators", "merchants"):
         allocate(**draw(50), optimal_for=side)  # compiles
     beside_libraries([100, 300] if args.quick else [1_000, 3_000])
+    lengths(10_000 if args.quick else 100_000, [5, 10, 20])
+    others(10_000 if args.quick else 100_000)
     growth([10_000, 100_000] if args.quick else [10_000, 100_000, args.largest])
 
 

@@ -1,13 +1,21 @@
 """`optimize.py problem=matching` on a small market: plan, certificate and report, or a clear no."""
 
 import json
-import subprocess
+import logging
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.core.hydra_config import HydraConfig
+
+from micromega import cli
+from micromega.errors import ConfigError
+from micromega.market import Market
+from micromega.runs.matching import check_settings
+from micromega.scores import Lineage, ScoreKind, affinity_table, write_scores
+from micromega.solvers.matching.config import MatchingConfig
 
 ROWS = {
     "order_id": ["o1", "o2", "o3", "o4"],
@@ -34,17 +42,38 @@ def market(folder: Path, *, orders: bool = True) -> Path:
     return folder
 
 
-def optimize(repository: Path, folder: Path, runs: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(repository / "optimize.py"), "problem=matching", "market=folder",
-         f"market.path={folder}", f"paths.runs={runs}", *more],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture(name="optimize")
+def optimize_fixture(tmp_path: Path, monkeypatch, capsys):
+    """Run optimize.py in this process; give its exit status and what it printed."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+
+    def optimize(*settings: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["optimize.py", "problem=matching", f"paths.runs={tmp_path}/runs", *settings])
+        HydraConfig.instance().cfg = None  # as in a new process
+        capsys.readouterr()
+        try:
+            cli.optimize()
+            status = 0
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+        for handler in [handler for handler in root.handlers if handler not in before[0]]:
+            root.removeHandler(handler)  # Hydra's: one writes to what pytest has captured, one to a file
+            handler.close()
+        seen = capsys.readouterr()
+        return status, seen.out + seen.err
+
+    yield optimize
+    root.handlers[:], root.level = before
 
 
-def test_plan_certificate_and_report(repository: Path, tmp_path: Path) -> None:
-    ended = optimize(repository, market(tmp_path / "shop"), tmp_path / "runs", "optimized_metric=objective")
-    assert ended.returncode == 0, ended.stderr
+def at(folder: Path) -> tuple[str, str]:
+    return "market=folder", f"market.path={folder}"
+
+
+def test_plan_certificate_and_report(optimize, tmp_path: Path) -> None:
+    status, said = optimize(*at(market(tmp_path / "shop")), "optimized_metric=objective")
+    assert status == 0, said
     (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
     rows = pq.read_table(plan).to_pylist()
     assert [(row["creator_id"], row["product_id"], row["choice"]) for row in rows] == [
@@ -56,23 +85,89 @@ def test_plan_certificate_and_report(repository: Path, tmp_path: Path) -> None:
     assert "Certified stable" in (plan.parent / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_market_without_orders_says_how_to_add_them(repository: Path, tmp_path: Path) -> None:
-    ended = optimize(repository, market(tmp_path / "shop", orders=False), tmp_path / "runs")
-    assert ended.returncode != 0
-    said = ended.stdout + ended.stderr
+def test_a_market_without_orders_says_how_to_add_them(optimize, tmp_path: Path) -> None:
+    status, said = optimize(*at(market(tmp_path / "shop", orders=False)))
+    assert status != 0
     assert "orders.parquet" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("runs/optimize/*/plan.parquet"))
 
 
+def test_lower_quotas_ties_and_quotas_of_the_tables(optimize, tmp_path: Path) -> None:
+    folder = market(tmp_path / "shop")
+    pq.write_table(pa.table({"merchant_id": ["m1", "m2"], "quota": [2, 2]}), folder / "merchants.parquet")
+    products = {"product_id": ["tea", "cup"], "merchant_id": ["m1", "m2"], "quota": [2, 2]}
+    pq.write_table(pa.table(products), folder / "products.parquet")
+    status, said = optimize(
+        *at(folder), "problem.quotas=tables", "problem.ties=kept", "problem.least_per_product=2", "problem.flow=false"
+    )
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
+    assert [row["creator_id"] for row in pq.read_table(plan).to_pylist()] == ["bob", "ann", "cy"]
+    certificate = json.loads((plan.parent / "certificate.json").read_text(encoding="utf-8"))
+    assert certificate["ok"]
+    last = certificate["checks"][-1]
+    assert last["name"] == "least_per_product"
+    assert last["words"] == ("1 of 2 products have fewer than the 2 creators wanted: tea (1). Reported, not enforced.")
+    assert last["words"] in said
+    report = (plan.parent / "report.html").read_text(encoding="utf-8")
+    assert "Cooper &amp; Manlove" in report
+    assert "not met" in report
+
+
+@pytest.mark.parametrize("by", ["affinity", "reputation"])
+def test_learned_preferences(optimize, tmp_path: Path, by: str) -> None:
+    folder = market(tmp_path / "shop")
+    accounts = {"account_id": ["ann", "bob", "cy", "b1", "b2"], "kind": ["creator"] * 3 + ["brand"] * 2}
+    pq.write_table(pa.table(accounts), folder / "accounts.parquet")
+    table = affinity_table(
+        brand_ids=["b1"] * 3 + ["b2"] * 3, creator_ids=["ann", "bob", "cy"] * 2, scores=[0.9, 0.5, 0.1, 0.3, 0.4, 0.8]
+    )
+    lineage = Lineage(
+        score_kind=ScoreKind.PROBABILITY, model="m", config_signature="s",
+        market_fingerprint=Market.load(folder).fingerprint,
+    )  # fmt: skip
+    scores = write_scores(table, tmp_path / "affinity.parquet", lineage=lineage)
+    status, said = optimize(
+        *at(folder), "problem.preferences=scores", f"scores={scores}", "problem.places=2",
+        f"problem.merchants_rank_by={by}", "problem.optimal_for=minimum_regret",
+    )  # fmt: skip
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
+    rows = {row["creator_id"]: (row["merchant_id"], row["choice"]) for row in pq.read_table(plan).to_pylist()}
+    best = {"ann": ("b1", 1), "cy": ("b2", 1)} if by == "affinity" else {"bob": ("b1", 1), "ann": ("b2", 2)}
+    assert rows == best
+    report = (plan.parent / "report.html").read_text(encoding="utf-8")
+    assert "2 of 3 creators advertise a product, least regret." in report
+    assert "no other matching is stable" in report
+
+
+def test_settings_that_do_not_go_together_are_named() -> None:
+    for settings, words in (
+        ({"ties": "kept", "creator_quota": 2}, "does not go with problem.creator_quota"),
+        ({"ties": "kept", "optimal_for": "merchants"}, "does not go with problem.optimal_for=merchants"),
+        ({"creator_quota": 2, "optimal_for": "minimum_regret"}, "needs problem.creator_quota=1"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            check_settings(MatchingConfig(**settings))
+    check_settings(MatchingConfig(creator_quota=2, optimal_for="merchants"))
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("measure", ["spending", "frequency"])
-def test_the_supermarkets(repository: Path, public_data: Path, tmp_path: Path, measure: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, str(repository / "optimize.py"), "problem=matching", "market=supermarket",
-         f"problem.measure={measure}", f"paths.public_data={public_data}", f"paths.runs={tmp_path}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    (plan,) = tmp_path.glob("optimize/*/plan.parquet")
+def test_the_supermarkets(optimize, public_data: Path, tmp_path: Path, measure: str) -> None:
+    status, said = optimize("market=supermarket", f"problem.measure={measure}", f"paths.public_data={public_data}")
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
     assert pq.read_table(plan).num_rows == 12
+
+
+@pytest.mark.realdata
+def test_cdnow_is_a_ranking(optimize, public_data: Path, tmp_path: Path) -> None:
+    status, said = optimize("market=cdnow", "problem.places=500", f"paths.public_data={public_data}")
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
+    rows = pq.read_table(plan)
+    assert rows.num_rows == 500
+    assert rows["reputation"][0].as_py() == pytest.approx(13_990.93)  # the largest total of the file
+    assert "the game is a ranking" in (plan.parent / "report.html").read_text(encoding="utf-8")

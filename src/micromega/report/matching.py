@@ -1,6 +1,6 @@
 """The report of a matching as one HTML file: nothing to load, no script, every text escaped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from micromega.report import matching_plots, words
 from micromega.report.environment import environment
 from micromega.report.matching_content import MatchingReport, Side
 from micromega.report.sizing import lineage_rows
+from micromega.solvers.matching.answer import ordered
+from micromega.solvers.matching.lists import owners
 
 from markupsafe import Markup  # isort: skip  # comes with jinja2
 
@@ -41,42 +43,53 @@ def render_matching(report: MatchingReport, *, facts: Mapping[str, Any]) -> str:
         report=report,
         chosen=report.chosen,
         rows=planned(report.chosen),
-        hidden=max(0, report.chosen.matched - SHOWN),
+        hidden=max(0, len(report.chosen.choices) - SHOWN),
         facts=[summary(side) for side in report.sides],
-        figures={name: Markup(draw(report.sides)) for name, draw in FIGURES.items()},  # noqa: S704 (escaped by both)
+        figures={name: Markup(draw(distinct(report.sides))) for name, draw in FIGURES.items()},  # noqa: S704 (escaped by both)
         lineage=lineage_rows(facts),
     )
 
 
+def distinct(sides: Sequence[Side]) -> tuple[Side, ...]:
+    """Sides without those that repeat another one's game and pairs: where theory leaves one stable matching."""
+    kept: list[Side] = []
+    for side in sides:
+        if not any(side.game is of.game and np.array_equal(side.matching.pair, of.matching.pair) for of in kept):
+            kept.append(side)
+    return tuple(kept)
+
+
 def planned(side: Side) -> list[dict[str, Any]]:
-    """First creators of the plan, by falling reputation."""
-    game, product = side.game, side.matching.product
-    served = np.flatnonzero(product >= 0)
-    served = served[np.lexsort((served, -game.reputation[served]))][:SHOWN]
+    """First pairs of the plan, by falling reputation or score."""
+    game = side.game
+    pair = ordered(game, side.matching)[:SHOWN]
+    creator, product = owners(game.start)[pair], game.product[pair]
+    choice = side.choices[np.searchsorted(side.matching.pair, pair)]
+    standing = game.standing_of_pairs[pair]
     return [
         {
-            "creator": str(game.creator_id[c]),
-            "merchant": str(game.merchant_id[game.merchant[product[c]]]),
-            "product": str(game.product_id[product[c]]),
-            "choice": int(side.choices[c]),
-            "reputation": float(game.reputation[c]),
+            "creator": str(game.creator_id[creator[row]]),
+            "merchant": str(game.merchant_id[game.merchant[product[row]]]),
+            "product": str(game.product_id[product[row]]),
+            "choice": int(choice[row]),
+            "standing": float(standing[row]),
         }
-        for c in served.tolist()
+        for row in range(len(pair))
     ]
 
 
 def summary(side: Side) -> dict[str, Any]:
-    """Numbers of one measure."""
-    served = side.choices[side.choices > 0]
+    """Numbers of one matching."""
     price = None
     if side.best_satisfaction:
-        price = 1 - (side.satisfaction or 0.0) / side.best_satisfaction
+        price = 1 - side.satisfaction / side.best_satisfaction
     return {
-        "measure": side.words,
+        "words": side.words,
         "matched": side.matched,
-        "creators": len(side.choices),
-        "first": float(np.mean(served == 1)) if served.size else 0.0,
-        "used": float(side.matched / max(1, int(side.game.merchant_quota.sum()))),
+        "creators": side.creators,
+        "first": float(np.mean(side.choices == 1)) if side.choices.size else 0.0,
+        "used": float(len(side.choices) / max(1, int(side.game.merchant_quota.sum()))),
+        "last": side.regret,
         "price": price,
         "most": side.most_matched,
     }

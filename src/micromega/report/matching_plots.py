@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator  # isort: skip
 
 BINS = 20
 MOST_POINTS = 4_000
+MOST_CHOICES = 12
 SIZE = (WIDE[0], 3.4)
 
 
@@ -45,16 +46,21 @@ def choice_obtained(sides: Sequence[Side]) -> str:
     """Figures 4 and 9: how many creators got which of their choices."""
 
     def panel(axes: Axes, side: Side) -> None:
-        longest = int(max(np.diff(side.game.start).max(initial=1), side.choices.max(initial=1)))
-        shown = min(longest, 12)
-        counts = np.bincount(np.minimum(side.choices, shown), minlength=shown + 1)
-        axes.bar(np.arange(1, shown + 1), counts[1:], color=ACCENT, width=0.8)
-        axes.bar([shown + 1.4], [counts[0]], color=MUTED, width=0.8)
-        labels = [str(place) for place in range(1, shown + 1)]
-        if longest > shown:
-            labels[-1] += "+"
-        axes.set_xticks([*range(1, shown + 1), shown + 1.4], [*labels, "none"])
+        longest = int(np.diff(side.game.start).max(initial=1))
+        if longest > MOST_CHOICES:
+            longest = int(side.choices.max(initial=2))
+        first = np.arange(1, longest + 1)
+        if longest > MOST_CHOICES:  # 1, 2, 3–4, 5–8, …
+            first = np.concatenate([[1], 2 ** np.arange(int(np.ceil(np.log2(longest)))) + 1])
+        last = np.append(first[1:] - 1, longest)
+        bars = np.arange(len(first))
+        axes.bar(bars, np.histogram(side.choices, [*first, longest + 1])[0], color=ACCENT, width=0.8)
+        axes.bar([len(bars) + 0.4], [side.creators - side.matched], color=MUTED, width=0.8)
+        labels = [str(low) if low == high else f"{low}–{high}" for low, high in zip(first, last, strict=True)]
+        axes.set_xticks([*bars, len(bars) + 0.4], [*labels, "none"])
         axes.set_xlabel("choice")
+        if longest > MOST_CHOICES:
+            axes.tick_params(axis="x", rotation=45)  # "33–64" beside its neighbours, in three panels
 
     return _panels(sides, "choice", "Creators by the choice they got", "creators", panel)
 
@@ -63,14 +69,12 @@ def rank_and_choice(sides: Sequence[Side]) -> str:
     """Figures 5 and 10: the choice that creators got, by their place in the order of reputation."""
 
     def panel(axes: Axes, side: Side) -> None:
-        order = np.empty(len(side.choices), np.int64)
-        order[np.argsort(-side.game.reputation, kind="stable")] = np.arange(1, len(side.choices) + 1)
-        served = np.flatnonzero(side.choices > 0)
-        served = served[:: max(1, -(-served.size // MOST_POINTS))]
-        axes.scatter(order[served], side.choices[served], s=18, color=ACCENT, alpha=0.5, linewidths=0)
-        axes.set_xlabel("place by reputation")
+        shown = slice(None, None, max(1, -(-len(side.choices) // MOST_POINTS)))
+        axes.scatter(side.standing[shown], side.choices[shown], s=18, color=ACCENT, alpha=0.5, linewidths=0)
+        axes.set_xlabel("place by reputation" if side.game.by_reputation else "place on the merchant's list")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * side.choices.max(initial=1))
 
     return _panels(sides, "rank-choice", "Choice obtained by reputation", "choice", panel)
 
@@ -90,8 +94,8 @@ def _panels(sides: Sequence[Side], name: str, title: str, what: str, panel: Call
     def draw(figure: Figure) -> None:
         for axes, side in zip(np.atleast_1d(figure.subplots(1, len(sides))), sides, strict=True):
             panel(axes, side)
-            axes.set_title(f"{what}, by {side.words}", color=MUTED)
+            axes.set_title(f"{what}, {side.words}", color=MUTED)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
-    described = " ".join(f"By {side.words}: {side.matched:,} creators have a product." for side in sides)
+    described = " ".join(f"{side.words.capitalize()}: {side.matched:,} creators have a product." for side in sides)
     return svg(draw, name=name, size=SIZE, title=title, described=described)

@@ -1,5 +1,6 @@
 """The best allocation without stability, against enumeration."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from micromega.errors import DataError
 from micromega.solvers.matching import allocate, verify
-from micromega.solvers.matching.efficiency import best_allocation, satisfaction, total_weight
+from micromega.solvers.matching.efficiency import MOST_PAIRS, best_allocation, satisfaction
 
 
 def test_the_flow_is_the_best_of_all_allocations() -> None:
@@ -19,13 +20,17 @@ def test_the_flow_is_the_best_of_all_allocations() -> None:
         game = found.game
         weight = rng.normal(1, 1, len(game.product))
         best = best_allocation(game, weight)
-        assert verify(game, best).feasible
+        product = game.product[best]
+        owner = np.searchsorted(game.start, best, side="right") - 1
+        assert verify(game, np.column_stack([owner, product])).feasible
         values = []
         for product in itertools.product(*[[*some, -1] for some in wanted]):
             if verify(game, product).feasible:
-                values.append(total_weight(game, np.array(product), weight))
-        assert total_weight(game, best, weight) == pytest.approx(max(values), abs=1e-9)
-        assert total_weight(game, found.product, weight) <= max(values) + 1e-9
+                values.append(
+                    weight[np.array(product)[np.repeat(np.arange(5), np.diff(game.start))] == game.product].sum()
+                )
+        assert weight[best].sum() == pytest.approx(max(values), abs=1e-9)
+        assert weight[found.pair].sum() <= max(values) + 1e-9
 
 
 def test_satisfaction_is_one_for_first_choices() -> None:
@@ -33,3 +38,20 @@ def test_satisfaction_is_one_for_first_choices() -> None:
     assert satisfaction(game).tolist() == [1.0, 0.5, 1.0]
     with pytest.raises(DataError, match="one finite number for each of 3 pairs"):
         best_allocation(game, np.ones(2))
+
+
+def test_too_large_a_game_and_too_short_a_time_are_said() -> None:
+    rng = np.random.default_rng(1)
+    wanted = np.argsort(rng.random((3000, 400)), axis=1)[:, :20]
+    start = np.arange(0, 60_001, 20)
+    everybody = rng.permutation(3000)
+    lists = np.arange(0, 3000 * 20 + 1, 3000), np.tile(everybody, 20)
+    game = allocate((start, wanted.ravel()), lists, np.arange(400) % 20, np.full(400, 5), np.full(20, 100)).game
+    assert best_allocation(game, rng.random(len(game.product)), time_limit_s=1e-3) is None
+    many = dataclasses.replace(game, product=np.zeros(MOST_PAIRS + 1, int))
+    assert best_allocation(many, np.ones(MOST_PAIRS + 1)) is None
+
+
+def test_creators_with_quotas_take_several() -> None:
+    game = allocate([[0, 1], [0, 1]], [[0, 1]], [0, 0], [2, 1], [3], creator_quota=[2, 1]).game
+    assert len(best_allocation(game, np.ones(4))) == 3

@@ -6,80 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from games import PEERS, all_stable, blocks, draw, draw_tight, interested
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micromega.errors import ConfigError, DataError
-from micromega.solvers.matching import Game, allocate, allocate_by_reputation, blocking_pairs, verify
-
-Instance = dict[str, list]
-
-
-def draw(rng: np.random.Generator, creators: int, products: int, merchants: int, *, complete: bool = False) -> Instance:
-    """Random lists and quotas; some creators want nothing, some are listed by nobody."""
-    merchant = np.concatenate([np.arange(merchants), rng.integers(0, merchants, products - merchants)])
-    rng.shuffle(merchant)
-    wanted = [rng.permutation(products)[: rng.integers(0, products + 1)].tolist() for _ in range(creators)]
-    listed = [rng.permutation(creators) for _ in range(merchants)]
-    if not complete:
-        listed = [of[: rng.integers(0, creators + 1)] for of in listed]
-    product_quota = rng.integers(1, 3, products)
-    total = np.bincount(merchant, weights=product_quota, minlength=merchants).astype(int)
-    largest = np.array([product_quota[merchant == v].max() for v in range(merchants)])
-    return {
-        "creator_preferences": wanted,
-        "merchant_preferences": [of.tolist() for of in listed],
-        "product_merchant": merchant.tolist(),
-        "product_quota": product_quota.tolist(),
-        "merchant_quota": rng.integers(largest, total + 1).tolist(),
-    }
-
-
-def draw_tight(rng: np.random.Generator, creators: int) -> Instance:
-    """One place a product, complete lists, merchants with one or two products: often several stable matchings."""
-    merchants = (creators + 1) // 2 if rng.random() < 0.5 else creators
-    merchant = [p % merchants for p in range(creators)]
-    return {
-        "creator_preferences": [rng.permutation(creators).tolist() for _ in range(creators)],
-        "merchant_preferences": [rng.permutation(creators).tolist() for _ in range(merchants)],
-        "product_merchant": merchant,
-        "product_quota": [1] * creators,
-        "merchant_quota": np.bincount(merchant).tolist(),
-    }
-
-
-def blocks(of: Instance, product: tuple[int, ...]) -> bool | None:  # noqa: C901  (the definition, word by word)
-    """Whether any pair blocks, by the paper's words, one by one; None where the matching is not feasible."""
-    merchant, lists = of["product_merchant"], of["merchant_preferences"]
-    with_product = [[c for c, p in enumerate(product) if p == j] for j in range(len(merchant))]
-    with_merchant = [[c for c, p in enumerate(product) if p >= 0 and merchant[p] == v] for v in range(len(lists))]
-    for c, p in enumerate(product):
-        if p >= 0 and (p not in of["creator_preferences"][c] or c not in lists[merchant[p]]):
-            return None
-    if any(len(held) > quota for held, quota in zip(with_product, of["product_quota"], strict=True)):
-        return None
-    if any(len(held) > quota for held, quota in zip(with_merchant, of["merchant_quota"], strict=True)):
-        return None
-    for c, wanted in enumerate(of["creator_preferences"]):
-        for p in wanted[: wanted.index(product[c])] if product[c] >= 0 else wanted:
-            v = merchant[p]
-            if c not in lists[v]:
-                continue
-            place = lists[v].index
-            product_room = len(with_product[p]) < of["product_quota"][p]
-            merchant_room = len(with_merchant[v]) < of["merchant_quota"][v]
-            if product_room and merchant_room:
-                return True
-            if product_room and (c in with_merchant[v] or place(c) < max(map(place, with_merchant[v]), default=-1)):
-                return True
-            if not product_room and place(c) < max(map(place, with_product[p]), default=-1):
-                return True
-    return False
-
-
-def all_stable(of: Instance) -> list[tuple[int, ...]]:
-    choices = [[*wanted, -1] for wanted in of["creator_preferences"]]
-    return [found for found in itertools.product(*choices) if blocks(of, found) is False]
+from micromega.solvers.matching import Game, allocate, allocate_by_reputation, blocking_pairs, unmet, verify
 
 
 def test_both_sides_against_every_stable_matching() -> None:
@@ -131,72 +63,26 @@ def test_larger_games_are_stable_on_both_sides() -> None:
 
 @pytest.mark.parametrize("library", ["matching", "algmatch"])
 def test_both_sides_against_libraries(library: str) -> None:
+    compare(library, seed=3, games=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["matching", "algmatch"])
+def test_both_sides_against_libraries_at_length(library: str) -> None:
+    assert compare(library, seed=4, games=2_000) > 50
+
+
+def compare(library: str, *, seed: int, games: int) -> int:
+    """Solve games by a library and by ours; in how many the two sides' matchings differ."""
     pytest.importorskip(library)
-    rng = np.random.default_rng(3)
-    for _ in range(120):
-        of = draw(rng, int(rng.integers(2, 9)), int(rng.integers(2, 7)), 2, complete=True)
-        of["creator_preferences"] = [
-            wanted or rng.permutation(len(of["product_merchant"])).tolist() for wanted in of["creator_preferences"]
-        ]
-        # The libraries want merchants to list just those who want a product of theirs, and every product wanted.
-        merchant = np.array(of["product_merchant"])
-        interested = [{int(v) for v in merchant[wanted]} for wanted in of["creator_preferences"]]
-        of["merchant_preferences"] = [
-            [c for c in listed if v in interested[c]] for v, listed in enumerate(of["merchant_preferences"])
-        ]
-        wanted = {p for some in of["creator_preferences"] for p in some}
-        if len(wanted) < len(merchant):
-            continue
-        for side in ("creators", "merchants"):
-            ours = allocate(**of, optimal_for=side).product.tolist()
-            assert PEERS[library](of, side) == ours
-
-
-def by_matching(of: Instance, side: str) -> list[int]:
-    from matching.games import StudentAllocation
-
-    merchant = of["product_merchant"]
-    game = StudentAllocation.create_from_dictionaries(
-        {f"s{c}": [f"p{p}" for p in wanted] for c, wanted in enumerate(of["creator_preferences"])},
-        {f"l{v}": [f"s{c}" for c in listed] for v, listed in enumerate(of["merchant_preferences"])},
-        {f"p{p}": f"l{v}" for p, v in enumerate(merchant)},
-        {f"p{p}": quota for p, quota in enumerate(of["product_quota"])},
-        {f"l{v}": quota for v, quota in enumerate(of["merchant_quota"])},
-    )
-    solved = game.solve(optimal="student" if side == "creators" else "supervisor")
-    found = [-1] * len(of["creator_preferences"])
-    for product, creators in solved.items():
-        for creator in creators:
-            found[int(creator.name[1:])] = int(product.name[1:])
-    return found
-
-
-def by_algmatch(of: Instance, side: str) -> list[int]:
-    from algmatch import StudentProjectAllocation
-
-    merchant = of["product_merchant"]
-    game = StudentProjectAllocation(
-        dictionary={
-            "students": {c + 1: [p + 1 for p in wanted] for c, wanted in enumerate(of["creator_preferences"])},
-            "projects": {
-                p + 1: {"capacity": quota, "lecturer": merchant[p] + 1} for p, quota in enumerate(of["product_quota"])
-            },
-            "lecturers": {
-                v + 1: {"capacity": quota, "preferences": [c + 1 for c in listed]}
-                for v, (quota, listed) in enumerate(zip(of["merchant_quota"], of["merchant_preferences"], strict=True))
-            },
-        },
-        optimised_side="students" if side == "creators" else "lecturers",
-    )
-    stable = game.get_stable_matching()
-    found = [-1] * len(of["creator_preferences"])
-    for student, project in stable["student_sided"].items():
-        if project:
-            found[int(str(student)[1:]) - 1] = int(str(project)[1:]) - 1
-    return found
-
-
-PEERS = {"matching": by_matching, "algmatch": by_algmatch}
+    rng = np.random.default_rng(seed)
+    several = 0
+    for trial in range(games):
+        of = draw_tight(rng, int(rng.integers(2, 9))) if trial % 3 == 0 else interested(rng)
+        found = {side: allocate(**of, optimal_for=side).product.tolist() for side in ("creators", "merchants")}
+        assert {side: PEERS[library](of, side) for side in found} == found
+        several += found["creators"] != found["merchants"]
+    return several
 
 
 def test_one_reputation_is_serial_dictatorship() -> None:
@@ -276,23 +162,100 @@ def test_malformed_games_are_named(change: dict, error: type[Exception], words: 
         allocate(**{**good, **change})
 
 
-ANYTHING = st.one_of(st.integers(-2, 5), st.floats(), st.text(max_size=2), st.none())
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.lists(ANYTHING, max_size=4), max_size=5),
-    st.lists(st.lists(ANYTHING, max_size=4), max_size=3),
-    st.lists(ANYTHING, max_size=4),
-    st.lists(ANYTHING, max_size=4),
-    st.lists(ANYTHING, max_size=3),
+ANYTHING = st.one_of(st.integers(-2, 5), st.integers(), st.floats(), st.text(max_size=2), st.none(), st.booleans())
+ENTRY = st.one_of(ANYTHING, st.lists(ANYTHING, max_size=3), st.frozensets(st.integers(0, 4), max_size=2))
+LISTS = st.one_of(
+    st.none(),
+    st.integers(),
+    st.text(max_size=3),
+    st.lists(st.one_of(ANYTHING, st.lists(ENTRY, max_size=4)), max_size=5),
 )
-def test_anything_gives_a_stable_matching_or_a_clear_error(wanted, listed, merchant, product_quota, quota) -> None:
+SANE = st.lists(st.lists(st.integers(0, 3), max_size=4, unique=True), max_size=5)
+QUOTAS = st.one_of(ANYTHING, st.lists(ANYTHING, max_size=4), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.one_of(LISTS, SANE),
+    st.one_of(LISTS, SANE),
+    st.one_of(QUOTAS, st.just([0, 0, 1, 1])),
+    QUOTAS,
+    st.one_of(QUOTAS, st.just([2, 2])),
+    st.sampled_from(["creators", "merchants", "minimum_regret", "", 3, None]),
+    st.one_of(st.none(), QUOTAS),
+    st.booleans(),
+)
+def test_anything_gives_a_stable_matching_or_a_clear_error(
+    wanted, listed, merchant, product_quota, quota, side, own, check
+) -> None:
     try:
-        found = allocate(wanted, listed, merchant, product_quota, quota, check=False)
+        found = allocate(wanted, listed, merchant, product_quota, quota, side, creator_quota=own, check=check)
     except (DataError, ConfigError):
         return
     assert found.check.stable
+
+
+def test_merchants_who_take_anybody_let_creators_choose_in_a_drawn_order() -> None:
+    rng = np.random.default_rng(6)
+    drawn = set()
+    for seed in range(60):
+        of = draw(rng, 12, 6, 2)
+        found = allocate(**{**of, "merchant_preferences": None}, seed=seed)
+        again = allocate(**{**of, "merchant_preferences": None}, seed=seed)
+        np.testing.assert_array_equal(found.product, again.product)
+        # Weakly stable where merchants like all creators alike, too.
+        everybody = Game.of(**{**of, "merchant_preferences": [[list(range(12))]] * 2})
+        assert verify(everybody, found.product).stable
+        # Nobody can have better without another's loss: the first in the order have what they like best.
+        order = found.game.shared_order
+        first = of["creator_preferences"][order[0]]
+        assert found.product[order[0]] == (first[0] if first else -1)
+        drawn.add(tuple(order.tolist()))
+    assert len(drawn) > 50
+
+
+def test_creators_who_take_anything_let_merchants_choose() -> None:
+    found = allocate(None, [[2, 0], [1, 0]], [0, 1, 1], [1, 1, 1], [1, 2])
+    assert found.game.creators == 3
+    assert found.product.tolist()[2] == 0  # merchant 0 has its first
+    assert sorted(found.product.tolist()) == [0, 1, 2]
+    assert found.check.stable
+    with pytest.raises(DataError, match="names 5, but fewer creators than that"):
+        allocate(None, [[5, 0], [1]], [0, 1], [1, 1], [1, 1])
+    assert allocate(None, [[5, 0], [1]], [0, 1], [1, 1], [1, 1], creator_quota=[1] * 6).check.size == 2
+    with pytest.raises(ConfigError, match="Nobody has preferences"):
+        allocate(None, None, [0], [1], [1])
+
+
+def test_unmet_lower_quotas_are_counted() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        found = allocate(**draw(rng, 8, 5, 2))
+        least = rng.integers(0, 4, 5)
+        short = unmet(found, product_least=least, merchant_least=5)
+        taken = [int(np.sum(found.product == p)) for p in range(5)]
+        lacks = {p: int(least[p]) - taken[p] for p in range(5) if taken[p] < least[p]}
+        assert dict(zip(short.product.tolist(), short.product_short.tolist(), strict=True)) == lacks
+        held = [int(np.sum(found.merchant == v)) for v in range(2)]
+        assert short.merchant.tolist() == [v for v in range(2) if held[v] < 5]
+        assert bool(short) == bool(lacks or min(held) < 5)
+    assert not unmet(found)
+    for wrong in ([1], -1, "many", [1.5] * 5):
+        with pytest.raises(DataError, match="product_least"):
+            unmet(found, product_least=wrong)
+
+
+def test_merchants_have_as_many_creators_in_every_stable_matching() -> None:
+    rng = np.random.default_rng(8)
+    several = 0
+    for _ in range(80):  # so that a lower quota of a merchant is met by all or by none
+        of = draw_tight(rng, 4)
+        of["merchant_preferences"] = [listed[: rng.integers(2, 5)] for listed in of["merchant_preferences"]]
+        merchant = np.array([*of["product_merchant"], -1])
+        held = {tuple(np.bincount(merchant[list(found)] + 1, minlength=5)[1:]) for found in all_stable(of)}
+        several += len(all_stable(of)) > 1
+        assert len(held) == 1
+    assert several > 3
 
 
 def test_empty_games() -> None:

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from micromega.solvers.matching.allocation import Matching, allocate, allocate_by_reputation, blocking_pairs
     from micromega.solvers.matching.certificate import MatchingCheck, verify
     from micromega.solvers.matching.game import Game, check_quotas
+    from micromega.solvers.matching.least import Unmet, unmet
 
 __all__ = [
     "Game",
     "Matching",
     "MatchingCheck",
+    "Unmet",
     "allocate",
     "allocate_by_reputation",
     "blocking_pairs",
     "check_quotas",
+    "unmet",
     "verify",
 ]
 
@@ -36,10 +39,12 @@ _HOME = {
     "Game": "game",
     "Matching": "allocation",
     "MatchingCheck": "certificate",
+    "Unmet": "least",
     "allocate": "allocation",
     "allocate_by_reputation": "allocation",
     "blocking_pairs": "allocation",
     "check_quotas": "game",
+    "unmet": "least",
     "verify": "certificate",
 }
 

@@ -1,7 +1,8 @@
 """Allocate creators to merchants' products: the public functions."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,9 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from micromega.errors import ConfigError, DataError, MicromegaError
 from micromega.solvers.matching import algorithms
 from micromega.solvers.matching.certificate import MatchingCheck, verify
-from micromega.solvers.matching.game import Game, Lists, check_quotas, whole_numbers
+from micromega.solvers.matching.game import Game, check_quotas
+from micromega.solvers.matching.lists import Lists, owners, read_lists, whole_numbers
+from micromega.solvers.matching.regret import creator_optimal, least_regret, merchant_optimal
+from micromega.solvers.matching.several import creator_optimal_pairs, merchant_optimal_pairs
+from micromega.solvers.matching.ties import largest_weakly_stable
 
 Integers = NDArray[np.int64]
+Optimum = Literal["creators", "merchants", "minimum_regret"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,47 +25,77 @@ class Matching:
     """A stable matching and its certificate.
 
     Attributes:
-        product: of each creator, -1 without, (C,).
+        pair: places in the creators' lists (`game.product`) that are carried out, ascending, (K,).
         game: what was asked.
         check: what independent code found: feasible, no blocking pair.
     """
 
-    product: Integers
+    pair: Integers
     game: Game
     check: MatchingCheck
 
+    @cached_property
+    def creator(self) -> Integers:
+        """Creator of each pair, (K,)."""
+        return np.searchsorted(self.game.start, self.pair, side="right") - 1
+
+    @property
+    def pairs(self) -> Integers:
+        """Creator and product of each pair, (K, 2)."""
+        return np.column_stack([self.creator, self.game.product[self.pair]])
+
+    @cached_property
+    def product(self) -> Integers:
+        """Product of each creator, -1 without, (C,). ConfigError where creators may have several: read `pairs`."""
+        if self.game.several and np.any(self.game.creator_quota > 1):
+            raise ConfigError(
+                "creators may have several products here, so there is no one product of each: read pairs."
+            )
+        found = np.full(self.game.creators, -1)
+        found[self.creator] = self.game.product[self.pair]
+        return found
+
     @property
     def merchant(self) -> Integers:
-        """Merchant of each creator, -1 without, (C,)."""
+        """Merchant of each creator, -1 without, (C,); as `product`."""
         if not self.game.products:
             return np.full(len(self.product), -1)
         return np.where(self.product >= 0, self.game.merchant[np.maximum(self.product, 0)], -1)
 
     def creators_of(self, product: int) -> Integers:
         """Creators of a product, in order of their number."""
-        return np.flatnonzero(self.product == product)
+        found: Integers = self.creator[self.game.product[self.pair] == product]
+        return found
 
 
 def allocate(
-    creator_preferences: Lists,
-    merchant_preferences: Lists,
+    creator_preferences: Lists | None,
+    merchant_preferences: Lists | None,
     product_merchant: ArrayLike,
     product_quota: ArrayLike,
     merchant_quota: ArrayLike,
-    optimal_for: Literal["creators", "merchants"] = "creators",
+    optimal_for: Optimum = "creators",
     *,
+    creator_quota: ArrayLike | None = None,
+    seed: int = 0,
     check: bool = True,
 ) -> Matching:
     """Find the stable matching that is best for one side (Abraham, Irving & Manlove 2007).
 
     Args:
-        creator_preferences: products of each creator, best first: C lists of ints, a data frame with a row a creator
-            and a column a choice, or (indptr, indices) arrays.
+        creator_preferences: products of each creator, best first: C lists of ints, in which a list is a tie, a data
+            frame with a row a creator and a column a choice, (indptr, indices) arrays, or (indptr, indices, ranks).
+            None: a creator would as soon have one product as another of the merchants that list them.
         merchant_preferences: creators of each merchant, best first, in the same forms; who is not listed is refused.
+            None: merchants take anybody; creators choose in an order drawn with `seed`.
         product_merchant: merchant of each product, (P,).
         product_quota: l_j, (P,).
         merchant_quota: q_k, (V,).
-        optimal_for: the side that gets its best; the other gets its worst of all stable matchings.
+        optimal_for: the side that gets its best, the other then gets its worst of all stable matchings; or
+            minimum_regret, so that the last place that anybody got is as near the top as it can be. With ties nothing
+            is best for a side: creators propose, and at least two thirds of the largest number are served.
+        creator_quota: products that each creator takes, (C,); one each where left out.
+        seed: of the drawn order, if merchants take anybody.
         check: whether quotas have to keep the paper's rule max l_j <= q_k <= Σ l_j.
 
     Returns:
@@ -67,29 +103,49 @@ def allocate(
 
     Raises:
         DataError: malformed lists or quotas; names which.
-        ConfigError: the rule for quotas is broken, or `optimal_for` is unknown.
+        ConfigError: the rule for quotas is broken, `optimal_for` is unknown, or it does not go with ties or quotas of
+            creators.
 
     Example:
         >>> found = allocate([[0, 1], [0], [1, 0]], [[1, 0, 2], [2, 0]], [0, 1], [1, 1], [1, 1])
         >>> found.product.tolist(), found.check.stable
         ([-1, 0, 1], True)
     """
-    game = Game.of(creator_preferences, merchant_preferences, product_merchant, product_quota, merchant_quota)
+    if not isinstance(optimal_for, str) or optimal_for not in get_args(Optimum):
+        raise ConfigError(f'optimal_for is "{optimal_for}". Choose creators or merchants, or minimum_regret.')
+    if creator_preferences is None:
+        if merchant_preferences is None:
+            raise ConfigError("Nobody has preferences. Give creator_preferences or merchant_preferences.")
+        creator_preferences = _any_product(merchant_preferences, product_merchant, creator_quota)
+    anybody = merchant_preferences is None
+    lists = _nobody(merchant_quota) if merchant_preferences is None else merchant_preferences
+    game = Game.of(creator_preferences, lists, product_merchant, product_quota, merchant_quota, creator_quota)
     if check:
         check_quotas(game)
-    solvers = {"creators": algorithms.creator_optimal, "merchants": algorithms.merchant_optimal}
-    if not isinstance(optimal_for, str) or optimal_for not in solvers:
-        raise ConfigError(f'optimal_for is "{optimal_for}". Choose creators or merchants.')
-    found = solvers[optimal_for](
-        game.start,
-        game.product,
-        game.merchant_start,
-        game.creator,
-        game.merchant,
-        game.product_quota,
-        game.merchant_quota,
-    )
-    return _certified(game, found)
+    if anybody:
+        return _in_order(game, np.random.default_rng(seed).permutation(game.creators))
+    return solve(game, optimal_for)
+
+
+def solve(game: Game, optimal_for: Optimum = "creators") -> Matching:
+    """Find a stable matching of a game with lists on both sides; see `allocate`.
+
+    Raises:
+        ConfigError: `optimal_for` does not go with ties or quotas of creators, or both of these are there.
+    """
+    if game.tied:
+        if game.several or optimal_for != "creators":
+            what = "quotas of creators" if game.several else f"optimal_for={optimal_for}"
+            raise ConfigError(f"ties do not go with {what}: break them first, for instance by lot.")
+        return certified(game, largest_weakly_stable(game))
+    if game.several:
+        if optimal_for == "minimum_regret":
+            raise ConfigError("minimum_regret needs creators who take one product each. Choose creators or merchants.")
+        return certified(
+            game, {"creators": creator_optimal_pairs, "merchants": merchant_optimal_pairs}[optimal_for](game)
+        )
+    solvers = {"creators": creator_optimal, "merchants": merchant_optimal, "minimum_regret": least_regret}
+    return certified(game, solvers[optimal_for](game))
 
 
 def allocate_by_reputation(
@@ -99,6 +155,7 @@ def allocate_by_reputation(
     product_quota: ArrayLike,
     merchant_quota: ArrayLike,
     *,
+    creator_quota: ArrayLike | None = None,
     seed: int = 0,
     check: bool = True,
 ) -> Matching:
@@ -110,6 +167,7 @@ def allocate_by_reputation(
         product_merchant: merchant of each product, (P,).
         product_quota: l_j, (P,).
         merchant_quota: q_k, (V,).
+        creator_quota: products that each creator takes, (C,); one each where left out.
         seed: of the order of equals.
         check: as of `allocate`.
 
@@ -128,16 +186,14 @@ def allocate_by_reputation(
     except (TypeError, ValueError) as error:
         raise DataError(f"reputation: give one number for each creator ({error}).") from None
     order = reputation_order(r, seed)
-    empty = np.zeros(len(whole_numbers(merchant_quota, "merchant_quota")) + 1, np.int64), np.zeros(0, np.int64)
-    game = Game.of(creator_preferences, empty, product_merchant, product_quota, merchant_quota)
+    game = Game.of(
+        creator_preferences, _nobody(merchant_quota), product_merchant, product_quota, merchant_quota, creator_quota
+    )
     if game.creators != len(r):
         raise DataError(f"reputation has {len(r)} entries, creator_preferences {game.creators} lists.")
     if check:
         check_quotas(game)
-    found = algorithms.serial_dictatorship(
-        order, game.start, game.product, game.merchant, game.product_quota, game.merchant_quota
-    )
-    return _certified(replace(game, shared_order=order), found)
+    return _in_order(game, order)
 
 
 def reputation_order(reputation: NDArray[np.float64], seed: int = 0) -> Integers:
@@ -149,16 +205,57 @@ def reputation_order(reputation: NDArray[np.float64], seed: int = 0) -> Integers
     return order[~np.isnan(reputation[order])]
 
 
-def blocking_pairs(game: Game, product: ArrayLike) -> Integers:
+def blocking_pairs(game: Game, matching: ArrayLike) -> Integers:
     """List every blocking pair of a matching: (B, 2) creator and product; see `verify`."""
-    return verify(game, product).blocking
+    return verify(game, matching).blocking
 
 
-def _certified(game: Game, product: Integers) -> Matching:
-    found = verify(game, product)
+def certified(game: Game, pair: Integers) -> Matching:
+    """Hand out pairs (-1: none) once independent code has found them stable; MicromegaError otherwise."""
+    pair = np.sort(pair[pair >= 0])
+    creator, product = np.searchsorted(game.start, pair, side="right") - 1, game.product[pair]
+    matching = np.column_stack([creator, product])
+    if not game.several:
+        matching = np.full(game.creators, -1)
+        matching[creator] = product
+    found = verify(game, matching)
     if not found.stable:
+        exceeded = len(found.over_product) + len(found.over_merchant) + len(found.over_creator)
         raise MicromegaError(
             f"The matching fails the independent check, so it is not handed out: {len(found.blocking)} blocking pairs, "
-            f"{len(found.unwanted)} unwanted, {len(found.over_product) + len(found.over_merchant)} quotas exceeded."
+            f"{len(found.unwanted)} unwanted, {exceeded} quotas exceeded."
         )
-    return Matching(product=product, game=game, check=found)
+    return Matching(pair=pair, game=game, check=found)
+
+
+def _in_order(game: Game, order: Integers) -> Matching:
+    pair = algorithms.serial_dictatorship(
+        order, game.start, game.product, game.merchant, game.product_quota, game.merchant_quota, game.creator_quota
+    )
+    return certified(replace(game, shared_order=order), pair)
+
+
+def _nobody(merchant_quota: ArrayLike) -> tuple[Integers, Integers]:
+    """Empty lists of all merchants."""
+    return np.zeros(len(whole_numbers(merchant_quota, "merchant_quota")) + 1, np.int64), np.zeros(0, np.int64)
+
+
+def _any_product(
+    merchant_preferences: Lists, product_merchant: ArrayLike, creator_quota: ArrayLike | None
+) -> tuple[Integers, Integers, Integers]:
+    """Lists of creators who would as soon have one product as another, of the merchants that list them."""
+    merchant = whole_numbers(product_merchant, "product_merchant")
+    known = None if creator_quota is None else len(whole_numbers(creator_quota, "creator_quota"))
+    start, creator, _ = read_lists(merchant_preferences, "merchant_preferences", known, "creators")
+    creators = int(creator.max(initial=-1)) + 1 if known is None else known
+    lister = owners(start)
+    order = np.argsort(merchant, kind="stable")
+    begin = np.searchsorted(merchant[order], np.arange(len(start)))
+    many = np.diff(begin)[lister]
+    wanted = np.repeat(creator, many)
+    first = np.repeat(begin[:-1][lister], many)
+    within = np.arange(len(wanted)) - np.repeat(np.cumsum(many) - many, many)
+    product = order[first + within]
+    by_creator = np.lexsort((product, wanted))
+    sizes = np.bincount(wanted, minlength=creators)
+    return np.concatenate([[0], np.cumsum(sizes)]), product[by_creator], np.zeros(len(product), np.int64)

@@ -1,25 +1,24 @@
 """The matching game as frozen arrays: who wants to advertise what, whom merchants prefer, and how many each takes.
 
 Gomes & Dias: creators f, products p of merchants v, product quotas l_j, merchant quotas q_k; a creator advertises at
-most one product, which is student-project allocation (Abraham, Irving & Manlove 2007). Shapes: C creators, P products,
-V merchants, M pairs of a creator and a product of its list.
+most one product, which is student-project allocation (Abraham, Irving & Manlove 2007). Past the document: ties in lists
+and creators who take several products. Shapes: C creators, P products, V merchants, M pairs of a creator and a product
+of its list, N entries of merchants' lists.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from micromega.errors import ConfigError, DataError
+from micromega.solvers.matching.lists import Lists, read_lists, whole_numbers
 
 Integers = NDArray[np.int64]
-Lists = Sequence[Sequence[int]] | tuple[ArrayLike, ArrayLike]
-"""One list for each agent, best first; or the same as (indptr, indices), CSR."""
-_MOST = 2**53
-"""Whole numbers below this are exact as floats too."""
+
+
+def _none() -> Integers:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,12 +29,15 @@ class Game:
         start: where each creator's list begins, (C + 1,).
         product: products of the lists, best first, (M,).
         merchant_start: where each merchant's list begins, (V + 1,).
-        creator: creators of the merchants' lists, best first; those who are not listed are refused.
+        creator: creators of the merchants' lists, best first; those who are not listed are refused, (N,).
         merchant: of each product, (P,).
         product_quota: l_j, creators, (P,).
         merchant_quota: q_k, creators, (V,).
         shared_order: creators by reputation, best first, where all merchants rank alike: it then stands in place of the
             merchants' own lists, which are empty.
+        product_rank: rank of each pair on its creator's list, equal within a tie, (M,); empty without ties.
+        creator_rank: rank of each entry of the merchants' lists, (N,); empty without ties.
+        creator_quota: products that each creator takes, (C,); empty: one each.
     """
 
     start: Integers
@@ -45,7 +47,10 @@ class Game:
     merchant: Integers
     product_quota: Integers
     merchant_quota: Integers
-    shared_order: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    shared_order: Integers = field(default_factory=_none)
+    product_rank: Integers = field(default_factory=_none)
+    creator_rank: Integers = field(default_factory=_none)
+    creator_quota: Integers = field(default_factory=_none)
 
     @classmethod
     def of(
@@ -55,37 +60,39 @@ class Game:
         product_merchant: ArrayLike,
         product_quota: ArrayLike,
         merchant_quota: ArrayLike,
+        creator_quota: ArrayLike | None = None,
     ) -> "Game":
         """Check a game and put it into arrays.
 
         Args:
-            creator_preferences: products of each creator, best first: C lists of ints, or (indptr, indices).
-            merchant_preferences: creators of each merchant, best first: V lists of ints, or (indptr, indices).
+            creator_preferences: products of each creator, best first: C lists of ints, in which a list is a tie, or
+                (indptr, indices), or (indptr, indices, ranks).
+            merchant_preferences: creators of each merchant, best first, in the same forms.
             product_merchant: merchant of each product, (P,).
             product_quota: creators that each product takes, (P,).
             merchant_quota: creators that each merchant takes, (V,).
+            creator_quota: products that each creator takes, (C,); one each where left out.
 
         Raises:
             DataError: an index outside its range, somebody twice in a list, a quota that is negative or no whole
                 number, or lengths that disagree; names the list and the place.
         """
         merchant = whole_numbers(product_merchant, "product_merchant")
-        quotas = whole_numbers(product_quota, "product_quota"), whole_numbers(merchant_quota, "merchant_quota")
+        quotas = _quota(product_quota, "product_quota"), _quota(merchant_quota, "merchant_quota")
         if len(quotas[0]) != len(merchant):
             raise DataError(f"product_quota has {len(quotas[0])} entries, product_merchant {len(merchant)}.")
-        for name, values in (("product_quota", quotas[0]), ("merchant_quota", quotas[1])):
-            wrong = np.flatnonzero(values < 0)
-            if wrong.size:
-                raise DataError(f"{name}[{wrong[0]}] is {values[wrong[0]]}. A quota is 0 or more.")
         _check_range(merchant, len(quotas[1]), "product_merchant", "merchants")
-        start, product = _lists(creator_preferences, "creator_preferences")
-        merchant_start, creator = _lists(merchant_preferences, "merchant_preferences")
+        start, product, product_rank = read_lists(creator_preferences, "creator_preferences", len(merchant), "products")
+        merchant_start, creator, creator_rank = read_lists(
+            merchant_preferences, "merchant_preferences", len(start) - 1, "creators"
+        )
         if len(merchant_start) - 1 != len(quotas[1]):
             raise DataError(
                 f"merchant_preferences has {len(merchant_start) - 1} lists, merchant_quota {len(quotas[1])} entries."
             )
-        _check_lists(start, product, len(merchant), "creator_preferences", "products")
-        _check_lists(merchant_start, creator, len(start) - 1, "merchant_preferences", "creators")
+        own = _none() if creator_quota is None else _quota(creator_quota, "creator_quota")
+        if creator_quota is not None and len(own) != len(start) - 1:
+            raise DataError(f"creator_quota has {len(own)} entries, creator_preferences {len(start) - 1} lists.")
         return cls(
             start=start,
             product=product,
@@ -94,12 +101,17 @@ class Game:
             merchant=merchant,
             product_quota=quotas[0],
             merchant_quota=quotas[1],
+            product_rank=product_rank,
+            creator_rank=creator_rank,
+            creator_quota=_none() if np.all(own == 1) else own,
         )
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             array = np.ascontiguousarray(getattr(self, name), np.int64)
-            array.flags.writeable = False
+            if array.flags.writeable:
+                array = array.view()
+                array.flags.writeable = False
             object.__setattr__(self, name, array)
 
     @property
@@ -116,6 +128,16 @@ class Game:
     def merchants(self) -> int:
         """V."""
         return len(self.merchant_quota)
+
+    @property
+    def tied(self) -> bool:
+        """Whether a list has a tie."""
+        return bool(len(self.product_rank) or len(self.creator_rank))
+
+    @property
+    def several(self) -> bool:
+        """Whether creators have quotas other than one."""
+        return bool(len(self.creator_quota))
 
 
 def check_quotas(game: Game) -> None:
@@ -137,70 +159,15 @@ def check_quotas(game: Game) -> None:
         )
 
 
-def whole_numbers(values: ArrayLike, name: str) -> Integers:
-    """Check that values are one row of whole numbers; DataError otherwise."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"{name}: give one whole number each ({error}).") from None
-    if array.ndim != 1:
-        raise DataError(f"{name} has {array.ndim} dimensions. Give one number each.")
-    if array.size and array.dtype.kind not in "iu":
-        if array.dtype.kind != "f" or not np.all((np.abs(array) < _MOST) & (np.floor(array) == array)):
-            raise DataError(f"{name} holds {array.dtype} values. Give whole numbers.")
-    elif array.size and array.max() >= _MOST:
-        raise DataError(f"{name} holds {array.max()}, which is too large.")
-    return array.astype(np.int64)
-
-
-def _lists(given: Any, name: str) -> tuple[Integers, Integers]:
-    """CSR of lists, of (indptr, indices), or of a data frame with a row for each agent and a column for each rank."""
-    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, np.ndarray) for part in given):
-        start, values = whole_numbers(given[0], f"{name}[0]"), whole_numbers(given[1], f"{name}[1]")
-        if not len(start) or start[0] != 0 or np.any(np.diff(start) < 0) or start[-1] != len(values):
-            raise DataError(f"{name}: indptr must rise from 0 to the number of indices, {len(values)}.")
-        return start, values
-    if hasattr(given, "to_numpy") and hasattr(given, "columns"):
-        try:
-            table = np.asarray(given.to_numpy(dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{name}: give numbers, with nothing where a list ends ({error}).") from None
-        known = ~np.isnan(table)
-        return np.concatenate([[0], known.sum(axis=1).cumsum()]), whole_numbers(table[known], name)
-    try:
-        sizes = np.fromiter((len(of) for of in given), np.int64, len(given))
-        flat = np.concatenate([np.asarray(of) for of in given if len(of)]) if sizes.sum() else np.zeros(0, np.int64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: give a list of whole numbers for each ({error}).") from None
-    return np.concatenate([[0], np.cumsum(sizes)]), whole_numbers(flat, name)
+def _quota(values: ArrayLike, name: str) -> Integers:
+    found = whole_numbers(values, name)
+    wrong = np.flatnonzero(found < 0)
+    if wrong.size:
+        raise DataError(f"{name}[{wrong[0]}] is {found[wrong[0]]}. A quota is 0 or more.")
+    return found
 
 
 def _check_range(values: Integers, many: int, name: str, what: str) -> None:
     wrong = np.flatnonzero((values < 0) | (values >= many))
     if wrong.size:
         raise DataError(f"{name}[{wrong[0]}] is {values[wrong[0]]}. There are {many} {what}: 0 to {many - 1}.")
-
-
-def _check_lists(start: Integers, values: Integers, many: int, name: str, what: str) -> None:
-    def owner(at: int) -> int:
-        return int(np.searchsorted(start, at, side="right")) - 1
-
-    wrong = np.flatnonzero((values < 0) | (values >= many))
-    if wrong.size:
-        at = int(wrong[0])
-        raise DataError(f"{name}[{owner(at)}] names {values[at]}. There are {many} {what}: 0 to {many - 1}.")
-    at = _first_repeated(start, values, many)
-    if at >= 0:
-        raise DataError(f"{name}[{owner(at)}] names {values[at]} twice. Name each once.")
-
-
-@numba.njit(cache=True)
-def _first_repeated(start: Integers, values: Integers, many: int) -> int:
-    """Place of the first value that stands twice in a list; -1 where none does."""
-    last = np.full(many, -1, np.int64)
-    for agent in range(len(start) - 1):
-        for at in range(start[agent], start[agent + 1]):
-            if last[values[at]] == agent:
-                return at
-            last[values[at]] = agent
-    return -1

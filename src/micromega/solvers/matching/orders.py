@@ -10,7 +10,6 @@ seed, and there are as many places as customers unless said otherwise.
 Shapes: C creators, P products, V merchants, M pairs of a creator and a product that it bought.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,58 +18,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import ConfigError, DataError
-from micromega.solvers.matching.allocation import Matching, allocate_by_reputation
+from micromega.solvers.matching.named import NamedGame, codes, even_quotas, ranked, table_quotas
 
 Measure = Literal["spending", "frequency"]
 """GT, or FMC."""
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class OrdersGame:
-    """A game read from orders.
-
-    Attributes:
-        creator_id: (C,) strings, sorted.
-        product_id: (P,) strings, sorted.
-        merchant_id: (V,) strings, sorted.
-        start: where each creator's list begins, (C + 1,).
-        product: lists of products, best first, (M,).
-        reputation: r(f), in currency (spending) or orders per customer (frequency), (C,).
-        merchant: of each product, (P,).
-        product_quota: l_j, (P,).
-        merchant_quota: q_k, (V,).
-        measure: of reputation and lists.
-    """
-
-    creator_id: NDArray[np.str_]
-    product_id: NDArray[np.str_]
-    merchant_id: NDArray[np.str_]
-    start: Integers
-    product: Integers
-    reputation: Reals
-    merchant: Integers
-    product_quota: Integers
-    merchant_quota: Integers
-    measure: Measure
-
-    def solve(self, *, seed: int = 0) -> Matching:
-        """Allocate by reputation; equals of it in an order drawn with `seed`."""
-        return allocate_by_reputation(
-            (self.start, self.product),
-            self.reputation,
-            self.merchant,
-            self.product_quota,
-            self.merchant_quota,
-            seed=seed,
-        )
+STANDING_WORDS = {"spending": "total expenditure (GT)", "frequency": "purchase frequency (FMC)"}
+WORTH_WORDS = {"spending": "money spent on the product", "frequency": "orders that hold the product"}
 
 
 def game_from_orders(
     orders: pa.Table, *, measure: Measure = "spending", places: int | None = None, longest: int | None = None,
-    seed: int = 0,
-) -> OrdersGame:  # fmt: skip
+    quotas: tuple[pa.Table, pa.Table] | None = None, seed: int = 0,
+) -> NamedGame:  # fmt: skip
     """Read a game from a market's orders.
 
     Args:
@@ -78,6 +39,7 @@ def game_from_orders(
         measure: spending (GT) or frequency (FMC).
         places: creators that all merchants take together, about; as many as there are customers where left out.
         longest: most products of a list; no limit where left out.
+        quotas: tables merchants and products whose quotas hold; by sales and places where left out.
         seed: of the order of products that a creator values alike.
 
     Returns:
@@ -85,46 +47,72 @@ def game_from_orders(
 
     Raises:
         ConfigError: `measure` is unknown, or places or longest below 1.
-        DataError: no order names customer and merchant, or a product belongs to two merchants.
+        DataError: no order names customer and merchant, a product belongs to two merchants, or a quota is missing.
     """
-    if measure not in ("spending", "frequency"):
-        raise ConfigError(f'measure is "{measure}". Choose spending (GT) or frequency (FMC).')
+    check_measure(measure)
     if (places is not None and places < 1) or (longest is not None and longest < 1):
         raise ConfigError("places and longest must be 1 or more.")
-    rows = orders.filter(pc.and_(pc.is_valid(orders["customer_id"]), pc.is_valid(orders["merchant_id"])))
-    if not rows.num_rows:
-        raise DataError("orders: no row names customer_id and merchant_id. Both are needed to match them.")
+    rows = _complete(orders)
     (creator_id, creator), (product_id, product), (merchant_id, merchant_of_row) = (
-        _codes(rows[name]) for name in ("customer_id", "product_id", "merchant_id")
+        codes(rows[name]) for name in ("customer_id", "product_id", "merchant_id")
     )
     merchant = _merchant_of(product, merchant_of_row, product_id, merchant_id)
-    amount = np.nan_to_num(np.asarray(pc.cast(rows["amount"], pa.float64()).to_numpy(zero_copy_only=False)))
-    _, order = _codes(rows["order_id"])
-    pair, value, reputation = _measured(measure, creator, product, order, amount, len(creator_id), len(product_id))
-    start, listed = _preferences(pair, value, len(creator_id), len(product_id), longest, seed)
-    q, l_j = _quotas(amount, product, merchant, places or len(creator_id), len(merchant_id))
-    return OrdersGame(
+    amount, (_, order) = _amount(rows), codes(rows["order_id"])
+    pair, value = _valued(measure, creator, product, order, amount, len(product_id))
+    wanting, wanted = np.divmod(pair, len(product_id))
+    start, listed, worth = ranked(wanting, wanted, value, len(creator_id), seed=seed, longest=longest)
+    if quotas is None:
+        q, l_j = _quotas(amount, product, merchant, places or len(creator_id), len(merchant_id))
+    else:
+        q, l_j = table_quotas(*quotas, merchant_id, product_id)
+    return NamedGame(
         creator_id=creator_id,
         product_id=product_id,
         merchant_id=merchant_id,
         start=start,
         product=listed,
-        reputation=reputation,
+        worth=worth,
+        reputation=_reputation(measure, creator, order, amount, len(creator_id)),
+        standing=np.zeros(0),
         merchant=merchant,
         product_quota=l_j,
         merchant_quota=q,
         measure=measure,
+        worth_words=WORTH_WORDS[measure],
+        standing_words=STANDING_WORDS[measure],
     )
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.str_], Integers]:
-    """Distinct texts, sorted, and the place of each row's among them."""
-    encoded = column.combine_chunks().dictionary_encode()
-    known = np.asarray(encoded.dictionary.to_pylist(), str)
-    order = np.argsort(known, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return known[order], place[encoded.indices.to_numpy()]
+def reputations(orders: pa.Table, measure: Measure) -> tuple[NDArray[np.str_], Reals]:
+    """Customers, sorted, and the reputation r(f) of each: money spent (GT), or orders per customer (FMC).
+
+    Raises:
+        ConfigError: `measure` is unknown.
+        DataError: no order names customer and merchant.
+    """
+    check_measure(measure)
+    rows = _complete(orders)
+    customer_id, customer = codes(rows["customer_id"])
+    _, order = codes(rows["order_id"])
+    return customer_id, _reputation(measure, customer, order, _amount(rows), len(customer_id))
+
+
+def check_measure(measure: str) -> None:
+    """Refuse a measure that there is not (ConfigError)."""
+    if measure not in STANDING_WORDS:
+        raise ConfigError(f'measure is "{measure}". Choose spending (GT) or frequency (FMC).')
+
+
+def _complete(orders: pa.Table) -> pa.Table:
+    rows = orders.filter(pc.and_(pc.is_valid(orders["customer_id"]), pc.is_valid(orders["merchant_id"])))
+    if not rows.num_rows:
+        raise DataError("orders: no row names customer_id and merchant_id. Both are needed to match them.")
+    return rows
+
+
+def _amount(rows: pa.Table) -> Reals:
+    amount: Reals = np.nan_to_num(pc.cast(rows["amount"], pa.float64()).to_numpy(zero_copy_only=False))
+    return amount
 
 
 def _merchant_of(
@@ -142,47 +130,40 @@ def _merchant_of(
     return found
 
 
-def _measured(
-    measure: Measure, creator: Integers, product: Integers, order: Integers, amount: Reals, creators: int, products: int
-) -> tuple[Integers, Reals, Reals]:
-    """Pairs of a creator and a product, the value of each, and reputation, (C,)."""
+def _valued(
+    measure: Measure, creator: Integers, product: Integers, order: Integers, amount: Reals, products: int
+) -> tuple[Integers, Reals]:
+    """Pairs of a creator and a product, and the value of each."""
     pair, code = np.unique(creator * products + product, return_inverse=True)
     if measure == "spending":
+        return pair, np.bincount(code, weights=amount).astype(np.float64)
+    return pair, np.bincount(_once(code, order)).astype(np.float64)
+
+
+def _reputation(measure: Measure, creator: Integers, order: Integers, amount: Reals, creators: int) -> Reals:
+    if measure == "spending":
         spent: Reals = np.bincount(creator, weights=amount, minlength=creators).astype(np.float64)
-        return pair, np.bincount(code, weights=amount).astype(np.float64), spent
-    orders_of_pair = np.unique(np.stack([code, order]), axis=1)
-    orders_of_creator = np.unique(np.stack([creator, order]), axis=1)
-    value = np.bincount(orders_of_pair[0]).astype(np.float64)
-    return pair, value, np.bincount(orders_of_creator[0], minlength=creators) / creators
+        return spent
+    frequency: Reals = np.bincount(_once(creator, order), minlength=creators) / creators
+    return frequency
 
 
-def _preferences(
-    pair: Integers, value: Reals, creators: int, products: int, longest: int | None, seed: int
-) -> tuple[Integers, Integers]:
-    creator, product = np.divmod(pair, products)
-    lot = np.random.default_rng(seed).permutation(len(product))
-    order = np.lexsort((lot, -value, creator))
-    creator, product = creator[order], product[order]
-    size = np.bincount(creator, minlength=creators)
-    start = np.concatenate([[0], np.cumsum(size)])
-    if longest is not None:
-        kept = np.arange(len(product)) - start[creator] < longest
-        product = product[kept]
-        start = np.concatenate([[0], np.cumsum(np.minimum(size, longest))])
-    return start, product
+def _once(of: Integers, order: Integers) -> Integers:
+    """First of each distinct pair of a thing and an order."""
+    many = int(order.max(initial=0)) + 1
+    found: Integers = np.unique(of * many + order) // many
+    return found
 
 
 def _quotas(
     amount: Reals, product: Integers, merchant: Integers, places: int, merchants: int
 ) -> tuple[Integers, Integers]:
-    """Places by shares of sales: q_k rounded, l_j rounded up, both 1 or more."""
+    """Places by shares of sales."""
     sold = np.maximum(np.bincount(product, weights=amount, minlength=len(merchant)), 0.0)
     of_merchant = np.bincount(merchant, weights=sold, minlength=merchants)
     total = of_merchant.sum()
     share = of_merchant / total if total > 0 else np.full(merchants, 1 / merchants)
-    q = np.maximum(1, np.round(places * share)).astype(np.int64)
     many = np.bincount(merchant, minlength=merchants)
     whole = of_merchant[merchant]
     own = np.where(whole > 0, sold / np.where(whole > 0, whole, 1.0), 1 / many[merchant])
-    l_j = np.clip(np.ceil(q[merchant] * own - 1e-9), 1, q[merchant]).astype(np.int64)
-    return q, l_j
+    return even_quotas(share, own, merchant, places)
