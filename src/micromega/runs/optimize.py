@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from micromega.config.schema import RunConfig
 from micromega.market.open import open_market
 from micromega.runs.campaign import plan_campaign
+from micromega.runs.cascade import plan_cascade
 from micromega.runs.lock import locked
 from micromega.runs.matching import plan_matching
 from micromega.runs.planning import PlanningRun
@@ -15,6 +16,7 @@ from micromega.runs.sizing import plan_size
 
 KINDS: Mapping[str, Callable[[PlanningRun], float | None]] = {
     "campaign": plan_campaign,
+    "cascade": plan_cascade,
     "matching": plan_matching,
     "sizing": plan_size,
 }
