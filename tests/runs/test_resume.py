@@ -98,6 +98,33 @@ def test_one_batch_an_epoch_and_early_stopping(request_of, saves):
     check(request_of, saves, SETTINGS["one batch an epoch, early stopping"], lambda count: [2, count])
 
 
+def logs_at(monkeypatch, place):
+    """Let one batch of each epoch alone log a metric."""
+    from micromega.models.mir.module import MIRModule
+
+    original = MIRModule.training_step
+
+    def training_step(module, batch, index):
+        loss = original(module, batch, index)
+        if index == place % module.trainer.num_training_batches:
+            module.log("train/some", loss.detach(), on_step=False, on_epoch=True, batch_size=1)
+        return loss
+
+    monkeypatch.setattr(MIRModule, "training_step", training_step)
+
+
+def test_a_metric_that_the_last_batch_alone_logs(request_of, saves, monkeypatch):
+    """Its empty sum of the new epoch stands in the checkpoint, and the first batch after it does not log it."""
+    logs_at(monkeypatch, -1)
+    check(request_of, saves, (), lambda count: [13])
+
+
+def test_a_metric_that_the_first_batch_alone_logs_does_not_stop_the_resumed_run(request_of, saves, monkeypatch):
+    logs_at(monkeypatch, 0)
+    request = request_of()
+    assert "train/some" in broken_off(request, 13, saves)["csv"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_after_every_checkpoint(request_of, saves, name):

@@ -283,7 +283,11 @@ EXPOSURES = TableSchema(
         "post_id": _id("what was passed on", "post"),
         "source_id": _id("account that passed it on", "account"),
         "target_id": _id("account that saw it", "account"),
-        "activated": Column(type=FLAG, doc="the target passed it on in turn", required=True),
+        "activated": Column(
+            type=FLAG,
+            doc="the target passed it on in turn: after this exposure, or, where nobody knows after which, after any",
+            required=True,
+        ),
         "at": Column(type=TIME, doc="time of the exposure, UTC"),
     },
     remedy="Add exposures.parquet (post_id, source_id, target_id, activated).",

@@ -12,14 +12,13 @@ SEVERITY: Mapping[str, tuple[str, str]] = {
     "note": ("good", "good to know"),
 }
 """Severity -> tone and words."""
-COMING = "coming: this version tells only whether the data suffice"
-_STATUS: Mapping[str, tuple[str, str, str]] = {
-    "ready": ("good", "can run", "data suffice"),
-    "weak": ("fair", "little data", "little data"),
-    "no": ("off", "cannot run", "data lacking"),
-    "after import": ("good", "columns suffice", "columns suffice"),
+_STATUS: Mapping[str, tuple[str, str]] = {
+    "ready": ("good", "can run"),
+    "weak": ("fair", "little data"),
+    "no": ("off", "cannot run"),
+    "after import": ("good", "columns suffice"),
 }
-"""Status of a model -> tone, words, words of one that is coming."""
+"""Status of a model -> tone, words."""
 _UNITS = {"text": "char.", "list": "items"}
 
 
@@ -36,19 +35,17 @@ def verdict(card: DataCard) -> str:
 
 
 def _able(card: DataCard) -> str:
-    """How many models the data suffice for; those that are coming are counted apart."""
+    """How many models the data suffice for."""
     if card.kind == "files" and not card.suggestion:
         return "No model can run: no column has a name that says what it is, so write a column map by hand"
-    now, later = (_share([model for model in card.models if model.coming is coming]) for coming in (False, True))
+    share = _share(card.models)
     if card.kind == "files":
         if not card.ready:
             return "No model can run after an import by the column map below"
-        both = " and ".join(
-            filter(None, (now and f"{now} models of this version", later and f"{later} that are coming"))
+        return (
+            f"The columns suffice for {share} models; row counts are checked after the import by the column map below"
         )
-        return f"The columns suffice for {both}; row counts are checked after the import by the column map below"
-    runs = f"{now[0].upper()}{now[1:]} models of this version can run" if now else "No model can run"
-    return f"{runs}; the data suffice for {later} that are coming" if later else runs
+    return f"{share[0].upper()}{share[1:]} models can run" if share else "No model can run"
 
 
 def _share(models: Sequence[ModelCard]) -> str:
@@ -58,8 +55,7 @@ def _share(models: Sequence[ModelCard]) -> str:
 
 def status(model: ModelCard) -> tuple[str, str]:
     """Whether a model can run: (tone, a few words)."""
-    tone, now, later = _STATUS[model.status]
-    return tone, later if model.coming else now
+    return _STATUS[model.status]
 
 
 def rows(table: TableCard) -> str:
@@ -136,8 +132,8 @@ def missing(column: ColumnCard) -> str:
 
 
 def ordered(models: Sequence[ModelCard]) -> list[ModelCard]:
-    """Models of this version first, and among them those that can run."""
-    return sorted(models, key=lambda model: (model.coming, model.status == "no"))
+    """Models that can run first."""
+    return sorted(models, key=lambda model: model.status == "no")
 
 
 def _nouns(table: str) -> tuple[str, str]:

@@ -45,7 +45,6 @@ def render(card: DataCard) -> str:
         badge=card_words.badge(card),
         severity=card_words.SEVERITY,
         status=card_words.status,
-        coming=card_words.COMING,
         box=f"0 0 {WIDTH:g} {HEIGHT:g}",
     )
 

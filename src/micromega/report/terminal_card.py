@@ -119,11 +119,7 @@ def _models(models: list[ModelCard]) -> RenderableType:
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    parted = False
     for model in models:
-        if model.coming and not parted:
-            grid.add_row("", "", _text(card_words.COMING, "dim"))
-            parted = True
         tone, status = card_words.status(model)
         lines = [f"{model.title}: {model.gives}", *filter(None, (model.words, model.advice))]
         lines += [f"needs {lack.what} ({', '.join(lack.parts)}): {lack.remedy}" for lack in model.lacks]

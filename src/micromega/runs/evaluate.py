@@ -13,6 +13,7 @@ from micromega.config.signature import run_name, signature
 from micromega.errors import ConfigError
 from micromega.market.open import open_market
 from micromega.runs import record
+from micromega.runs.diffusion import evaluate_diffusion
 from micromega.runs.effectiveness import evaluate_effectiveness
 from micromega.runs.evaluation import EvaluationRun
 from micromega.runs.lock import locked
@@ -29,6 +30,7 @@ KINDS: Mapping[str, Callable[[EvaluationRun], Metrics]] = {
     "vsvae": evaluate_representation,
     "deepiv": evaluate_response,
     "effectiveness": evaluate_effectiveness,
+    "diffusion": evaluate_diffusion,
 }
 """Choice of the group `evaluation` -> what judges and exports."""
 

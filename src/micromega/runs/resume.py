@@ -50,14 +50,16 @@ class ExactResume(Callback):
         self.own = own
         self._ended = False
         self._loaded: dict[str, Any] = {}
+        self._means: dict[str, Any] = {}
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Note moment and means."""
         moment = self._moment(trainer)
-        means = {}
+        means: dict[str, Any] = {}
         if moment == BATCH:
+            means |= self._means  # of metrics that no batch has logged since the last resumption
             for name, metric in trainer.fit_loop.epoch_loop._results.items():
                 if metric.meta.on_epoch and metric.is_tensor:
                     count = metric.cumulated_batch_size if metric.meta.is_mean_reduction else torch.tensor(0)
@@ -121,17 +123,25 @@ class ExactResume(Callback):
             trainer.fit_loop.restarting = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Add the earlier batches' sums to the first batch's."""
-        means, self._loaded = self._loaded.get("means", {}), {}
+        """Add the earlier batches' sums to those of the first batch that logs the metric again.
+
+        One that no later batch of the epoch logs is missing for that epoch.
+        """
+        self._means |= self._loaded.get("means", {})
+        self._loaded = {}
         results = trainer.fit_loop.epoch_loop._results
-        for name, saved in means.items():
+        for name in [name for name in self._means if name in results]:
             metric = results[name]
-            value, count = (item.to(metric.value.device) for item in saved)
+            value, count = (item.to(metric.value.device) for item in self._means.pop(name))
             if metric.meta.is_mean_reduction:
                 metric.cumulated_batch_size = metric.cumulated_batch_size + count
             adds = metric.meta.is_mean_reduction or metric.meta.is_sum_reduction
             metric.value = metric.value + value if adds else metric.meta.reduce_fx(metric.value, value)
             metric._computed = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget what the epoch has not logged again."""
+        self._means = {}
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Know that what is saved from now on is the end."""

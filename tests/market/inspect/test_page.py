@@ -123,7 +123,7 @@ def test_nothing_is_loaded_and_references_resolve():
 def test_the_page_shows_its_numbers():
     text = Page(render(full(source="somewhere"))).text
     for words in (
-        "10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models of this version can run.",
+        "10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models can run.",
         "Look before use 2 findings: 1 serious, 1 good to know.",
         "posts 10 3 of 4 columns filled",
         "Ranker scores can run 3 brands",
@@ -144,23 +144,17 @@ def test_the_page_shows_its_numbers():
     assert text.index("Ranker") < text.index("Growth")
 
 
-def test_models_that_are_coming_are_counted_apart():
-    models = [ModelCard(name=name, title=f"T {name}", gives="x", status=status, coming=coming)
-              for name, status, coming in (("a", "no", True), ("b", "ready", True), ("c", "weak", True),
-                                           ("d", "no", False), ("e", "weak", False))]  # fmt: skip
+def test_models_that_can_run_are_counted_and_come_first():
+    models = [ModelCard(name=name, title=f"T {name}", gives="x", status=status)
+              for name, status in (("a", "no"), ("b", "ready"), ("c", "weak"))]  # fmt: skip
     card = full(models=tuple(models))
     text = Page(render(card)).text
-    words = "1 of 2 models of this version can run; the data suffice for 2 of 3 that are coming."
+    words = "2 of 3 models can run."
     assert words in text
-    places = [text.index(f"T {name} x") for name in "edbca"]
+    places = [text.index(f"T {name} x") for name in "bca"]
     assert places == sorted(places)
-    assert "T b x (coming: this version tells only whether the data suffice) data suffice" in text
-    assert "T a x (coming: this version tells only whether the data suffice) data lacking" in text
-    shown = " ".join(printed(card, width=200).split())
-    assert words in shown
-    assert shown.count("coming: this version") == 1
-    assert shown.index("T d: x") < shown.index("coming: this version") < shown.index("T b: x")
-    assert "None of 2 models of this version can run." in Page(render(full(models=tuple(models[3:4] * 2)))).text
+    assert words in " ".join(printed(card, width=200).split())
+    assert "None of 2 models can run." in Page(render(full(models=tuple(models[:1] * 2)))).text
 
 
 def test_no_currency_where_there_is_no_money(tmp_path):
@@ -219,7 +213,7 @@ def printed(card, width=120):
 
 def test_the_terminal_shows_the_same():
     text = printed(full())
-    for words in ("market · 10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models of this version can run.",
+    for words in ("market · 10 posts, 1 Jan 2024 to 1 Mar 2024. 1 of 2 models can run.",
                   "Look before use", "0 to 30,000, median 5", "log", "mir", "can run", "Ranker: scores",
                   "needs views (views): Add `views`.",
                   "serious  2 bad posts  posts.likes", "p1, p2", "a note", "fingerprint abab"):  # fmt: skip
@@ -272,8 +266,7 @@ def test_the_real_market(public_data, tmp_path):
     market = instagram_2017.import_folder(public_data / "instagram-posts-2017", tmp_path / "m")
     card = inspect_market(market, now=NOW)
     text = Page(render(card)).text
-    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 3 of 5 models of this version can run; "
-                  "the data suffice for none of 4 that are coming.",
+    for words in ("1,195 accounts and 16,539 posts, 6 Sep 2013 to 1 May 2017. 3 of 9 models can run.",
                   "216 brands, 955 candidates, 1,647 pairs", "set data.brand_posts=mentions",
                   "101 posts that repeat another's account, time and caption"):  # fmt: skip
         assert words in text, words

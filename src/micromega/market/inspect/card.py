@@ -73,7 +73,6 @@ class ModelCard:
         advice: what stands against it, or what goes with it.
         lacks: what it cannot do without.
         wishes: what would help it.
-        coming: it is not in this version, which tells only whether the data suffice.
     """
 
     name: str
@@ -84,7 +83,6 @@ class ModelCard:
     advice: str = ""
     lacks: tuple[Lack, ...] = ()
     wishes: tuple[Lack, ...] = ()
-    coming: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +127,7 @@ class DataCard:
 
     @property
     def ready(self) -> tuple[ModelCard, ...]:
-        """Models whose needs are met, those that are coming included."""
+        """Models whose needs are met."""
         return tuple(model for model in self.models if model.status != "no")
 
 
@@ -252,7 +250,7 @@ def model_card(
     """Say of one model whether it can run."""
     return ModelCard(
         name=model.name, title=model.title, gives=model.gives, status=status, words=words, advice=advice,
-        lacks=lacks, wishes=wishes, coming=model.coming,
+        lacks=lacks, wishes=wishes,
     )  # fmt: skip
 
 

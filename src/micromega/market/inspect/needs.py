@@ -39,7 +39,6 @@ class ModelNeeds:
         needs: all of them are needed.
         helps: none is needed.
         otherwise: all of them do instead of `needs`.
-        coming: it is not in this version, which tells only whether the data suffice.
     """
 
     name: str
@@ -48,7 +47,6 @@ class ModelNeeds:
     needs: tuple[Need, ...]
     helps: tuple[Need, ...] = ()
     otherwise: tuple[Need, ...] = ()
-    coming: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +136,7 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="effectiveness", title="Effectiveness of campaigns",
-        gives="the expected outcome of a planned post", coming=True,
+        gives="the expected outcome of a planned post",
         needs=(
             _need("past campaigns", "campaigns"),
             _need(
@@ -157,13 +155,13 @@ MODELS: tuple[ModelNeeds, ...] = (
     ),
     ModelNeeds(
         name="diffusion", title="Activation probabilities (diffusion)",
-        gives="the probability of each edge to pass on", coming=True,
+        gives="the probability of each edge to pass on",
         needs=(_need("who follows whom", "follows"), _need("who saw what, and passed it on", "exposures")),
         helps=(_need("times of exposures", "exposures.at"),),
     ),
     ModelNeeds(
         name="matching", title="Matching of creators and products",
-        gives="a stable assignment within all quotas", coming=True,
+        gives="a stable assignment within all quotas",
         needs=(
             _need("purchases", "orders"),
             _need("quotas of products", "products.quota"),
@@ -172,7 +170,7 @@ MODELS: tuple[ModelNeeds, ...] = (
         helps=(_need("money spent", "orders.amount"), _need("categories of products", "products.category")),
     ),
     ModelNeeds(
-        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads", coming=True,
+        name="cascade", title="Cascades and needs", gives="whom to choose so that awareness spreads",
         needs=(_need("who follows whom", "follows"),),
         helps=(
             _need(
