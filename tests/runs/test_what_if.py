@@ -12,6 +12,7 @@ from micromega.runs.overlapping import Overlapping
 from micromega.runs.what_if import what_if
 from micromega.solvers.campaign import CampaignProblem, LinearRows, solve
 from micromega.solvers.campaign.config import CampaignConfig
+from micromega.solvers.campaign.overlap_search import exactly
 
 
 class SimpleMarket:
@@ -83,7 +84,7 @@ def test_questions_count_once_where_audiences_overlap() -> None:
         follows=pa.table({"source_id": [pair[0] for pair in pairs], "target_id": [pair[1] for pair in pairs]}),
     )
     once = Overlapping.of(CampaignConfig(overlap=True), of, market)
-    found = once.solve(solve, time_limit_s=10, relative_gap=1e-6)
+    found = once.solve(exactly, time_limit_s=10, relative_gap=1e-6)
     assert once.check(found, relative_gap=1e-6).ok
     np.testing.assert_allclose(found.plan.objective, 3.5)  # not 2 + 2
     shown = once.shown(found.plan)

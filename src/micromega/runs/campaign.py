@@ -155,12 +155,16 @@ def _solve(config: Any, problem: CampaignProblem, overlapping: Overlapping | Non
     from micromega.solvers.campaign import verify  # noqa: PLC0415  (beside its use: the check is not the solver's)
 
     settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    linear: Callable[[CampaignProblem], Plan] = partial(resolve_target(dotted(type(config).config_target)), **settings)
+    target: Callable[..., Plan] = resolve_target(dotted(type(config).config_target))
     check: Callable[[], Certificate]
     if overlapping is None:
-        plan = linear(problem)
+        plan = target(problem, **settings)
         check = partial(verify, problem, plan, relative_gap=config.relative_gap)
     else:
+
+        def linear(part: CampaignProblem, seconds: float) -> Plan:
+            return target(part, **{**settings, "time_limit_s": seconds})
+
         found = overlapping.solve(linear, time_limit_s=config.time_limit_s, relative_gap=config.relative_gap)
         plan = found.plan
         check = partial(overlapping.check, found, relative_gap=config.relative_gap)

@@ -8,11 +8,11 @@ from typing import Protocol
 import pyarrow as pa
 
 from micromega.errors import ConfigError
+from micromega.solvers.campaign.choose import solve
 from micromega.solvers.campaign.config import CampaignConfig
 from micromega.solvers.campaign.frontier import BudgetCurve
-from micromega.solvers.campaign.ilp import solve
 from micromega.solvers.campaign.overlap import Overlap, OverlapPlan, shares, verify_overlap
-from micromega.solvers.campaign.overlap_search import overlap_curve, solve_overlap
+from micromega.solvers.campaign.overlap_search import Timed, overlap_curve, solve_overlap
 from micromega.solvers.campaign.problem import CampaignProblem
 from micromega.solvers.plan import Certificate, Plan
 
@@ -57,7 +57,7 @@ class Overlapping:
         overlap = Overlap.of(problem, follows=market.table("follows"), creator_id=ids, followers=followers)
         return cls(problem=problem, overlap=overlap)
 
-    def solve(self, linear: Solve, *, time_limit_s: float, relative_gap: float) -> OverlapPlan:
+    def solve(self, linear: Timed, *, time_limit_s: float, relative_gap: float) -> OverlapPlan:
         """Plan, with a solver of linear campaigns inside."""
         return solve_overlap(self.problem, self.overlap, linear, time_limit_s=time_limit_s, relative_gap=relative_gap)
 
@@ -71,12 +71,12 @@ class Overlapping:
 
     def curve(self, *, seconds: float, gap: float) -> BudgetCurve:
         """Value at other budgets."""
-        return overlap_curve(self.problem, self.overlap, aside(seconds, gap), time_limit_s=seconds)
+        return overlap_curve(self.problem, self.overlap, _timed(gap), time_limit_s=seconds)
 
     def again(self, *, seconds: float, gap: float) -> Solve:
         """Solver of the same problem with other rows, for questions."""
         return lambda other: solve_overlap(
-            replace(other, effectiveness=self.problem.effectiveness), self.overlap, aside(seconds, gap),
+            replace(other, effectiveness=self.problem.effectiveness), self.overlap, _timed(gap),
             time_limit_s=seconds, relative_gap=gap, exact_up_to=0,
         ).plan  # fmt: skip
 
@@ -84,3 +84,7 @@ class Overlapping:
 def aside(seconds: float, gap: float) -> Solve:
     """A quick solver of linear campaigns, for a look aside."""
     return partial(solve, time_limit_s=seconds, relative_gap=gap, proof_cases=1)
+
+
+def _timed(gap: float) -> Timed:
+    return lambda problem, seconds: solve(problem, time_limit_s=seconds, relative_gap=gap, proof_cases=1)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from micromega.solvers.campaign import CampaignProblem, explain, rules, solve, verify
+from micromega.solvers.campaign.levels import at_levels
 from micromega.solvers.campaign.problem import LINK
+from micromega.solvers.campaign.tuples import Tuples
 from micromega.solvers.plan import Status
 
 RANDOM, SLOW = 72, 620
@@ -276,3 +278,38 @@ def test_conflicts_of_every_constraint_are_real_and_minimal(brute_force) -> None
         "budget", "distinct", "share", "must_include", "some", "each", "money", "min_gap_days", "competitors",
         "min_spend_per_creator",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_spend_levels_against_every_choice(seed: int) -> None:
+    """Each post at one of three prices or not at all, at most two posts for a creator: all that there is to choose."""
+    rng = np.random.default_rng(seed)
+    posts, prices = 5, np.array([0.5, 1.0, 2.0])
+    words = {name: np.full(posts, "x") for name in ("content_type", "brand_id", "category", "tier", "genre")}
+    numbers = {name: rng.uniform(1, 9, posts) for name in ("effectiveness", "std", "price", "followers")}
+    usual = Tuples(
+        creator_id=np.array(["a", "a", "a", "b", "b"]), event_id=np.array(list("vwxyz")), location=np.full(posts, ""),
+        offset_days=np.zeros(posts, np.int64), date=np.full(posts, np.datetime64("2024-05-01")),
+        level=np.ones(posts), **words, **numbers,
+    )  # fmt: skip
+    effect = np.sort(rng.uniform(0.2, 2, (posts, 3)), axis=1)
+    many, rule = at_levels(usual, price=prices, effect=effect)
+    cap = rules.limit_each(many.creator_id, 0, 2, setting="cap", what="by {key}")
+    rows = rules.combine([rule, cap], tuples=len(many)).rows
+    problem = CampaignProblem(
+        creator_id=many.creator_id, event_id=many.event_id, level=many.level, effectiveness=many.effectiveness,
+        std=many.std, price=many.price, budget=float(rng.uniform(4, 20)), rho=0.2, rows=rows,
+    )  # fmt: skip
+    best = 0.0
+    for chosen in itertools.product([None, 0, 1, 2], repeat=posts):
+        bought = [(post, level) for post, level in enumerate(chosen) if level is not None]
+        creators = [usual.creator_id[post] for post, _ in bought]
+        cost = sum(usual.price[post] * prices[level] for post, level in bought)
+        if cost <= problem.budget and max(map(creators.count, creators), default=0) <= 2:
+            best = max(
+                best, sum(effect[of] * (usual.effectiveness[of[0]] - 0.2 * usual.std[of[0]]) for of in bought)
+            )  # fmt: skip
+    plan = solve(problem)
+    assert plan.status is Status.OPTIMAL
+    assert verify(problem, plan).ok
+    assert plan.objective == pytest.approx(best, rel=2e-6, abs=1e-9)

@@ -10,12 +10,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.solvers.campaign import ilp
+from micromega.solvers.campaign import direct, ilp
 from micromega.solvers.campaign.bundle import minimise
 from micromega.solvers.campaign.certify import proven_bound
 from micromega.solvers.campaign.core_search import Core, feasible, search_core
@@ -87,7 +88,8 @@ def solve(
     """
     start = time.monotonic()
     if len(problem.switches):
-        plan = ilp.solve(
+        exact = ilp.solve if warm_start is None else partial(direct.solve, warm_start=warm_start)
+        plan = exact(
             problem, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads, proof_cases=proof_cases
         )
         return replace(

@@ -58,8 +58,9 @@ class Overlap:
     ) -> "Overlap":
         """Read audiences off a market.
 
-        A creator of whom no follower is listed, or whose size is not known, shares nobody. A tuple alone reaches as
-        many people as its effectiveness says, at most its audience.
+        Each listed account stands for as many people as there are followers for each that is listed, over all
+        creators; followers of a creator beyond those, and all that a prediction asks for beyond the followers, are
+        shared with nobody. So each tuple alone reaches as many people as its effectiveness says.
 
         Args:
             problem: its effectiveness in people: impressions or engagements, not negative.
@@ -80,29 +81,20 @@ class Overlap:
         place = {name: row for row, name in enumerate(known.tolist())}
         if lost := [name for name in names.tolist() if name not in place]:
             raise DataError(f"overlap: the followers of {lost[0]} are not given ({len(lost)} creators in all).")
-        size = sizes[[place[name] for name in names.tolist()]]
-        listed = np.isin(names, pc.unique(follows["source_id"]).to_numpy(zero_copy_only=False).astype(str)) & (
-            size >= 1
-        )
-        alone = np.flatnonzero(~listed)
         best = np.zeros(len(names))
         np.maximum.at(best, owner, problem.effectiveness)
-        own = np.maximum(size[alone], best[alone])  # a group of their own; of unknown size, as large as it has to be
-        audience = sp.csr_array((np.ones(len(alone)), (np.arange(len(alone)), alone)), shape=(len(alone), len(names)))
-        people, reached = np.zeros(len(names)), own
-        people[alone] = own
-        if listed.any():
-            shared = Audiences.from_follows(
-                follows, creator_id=names[listed], impressions=size[listed], followers=size[listed]
-            )
-            groups, weight = _groups(shared)
-            wide = sp.csr_array(
-                (groups.data, np.flatnonzero(listed)[groups.indices], groups.indptr), shape=(len(weight), len(names))
-            )
-            audience, reached = sp.vstack([wide, audience], format="csr"), np.concatenate([weight, own])
-            people[listed] = np.diff(shared.start) * shared.weight[0]
-        share = problem.effectiveness / np.maximum(people[owner], 1e-300)
-        return cls(audience=sp.csr_array(audience), weight=reached, owner=owner, probability=np.minimum(share, _SUREST))
+        size = np.maximum(sizes[[place[name] for name in names.tolist()]], best)
+        shared, weight, people = _shared(follows, names, size)
+        own = np.maximum(size - people, 0.0)
+        apart = np.flatnonzero(own > 0)
+        private = sp.csr_array((np.ones(len(apart)), (np.arange(len(apart)), apart)), shape=(len(apart), len(names)))
+        share = problem.effectiveness / np.maximum((people + own)[owner], 1e-300)
+        return cls(
+            audience=sp.csr_array(sp.vstack([shared, private], format="csr")),
+            weight=np.concatenate([weight, own[apart]]),
+            owner=owner,
+            probability=np.minimum(share, _SUREST),
+        )
 
     @cached_property
     def logs(self) -> Reals:
@@ -161,6 +153,22 @@ class Overlap:
         return self.reach(chosen) + math.fsum(risk)
 
 
+def _shared(follows: pa.Table, names: NDArray[np.str_], size: Reals) -> tuple[sp.csr_array, Reals, Reals]:
+    """Groups of listed accounts, (A, C), the people of each group, (A,), and of each creator, (C,)."""
+    sources = pc.unique(follows["source_id"]).to_numpy(zero_copy_only=False).astype(str)
+    listed = np.flatnonzero(np.isin(names, sources) & (size >= 1))
+    people = np.zeros(len(names))
+    if not listed.size:
+        return sp.csr_array((0, len(names))), np.zeros(0), people
+    audiences = Audiences.from_follows(
+        follows, creator_id=names[listed], impressions=size[listed], followers=size[listed]
+    )
+    groups, weight = _groups(audiences)
+    people[listed] = np.diff(audiences.start) * audiences.weight[0]
+    shape = (len(weight), len(names))
+    return sp.csr_array((groups.data, listed[groups.indices], groups.indptr), shape=shape), weight, people
+
+
 def _groups(audiences: Audiences) -> tuple[sp.csr_array, Reals]:
     """Put accounts with the same creators together: (groups, creators) and people of each group."""
     shape = (len(audiences.weight), len(audiences))
@@ -214,8 +222,10 @@ def verify_overlap(
     gap = (bound - objective) / (abs(objective) or 1.0)
     if gap < 1e-9:
         gap = 0.0
-    said, asked = found.plan.objective, found.plan.gap if relative_gap is None else relative_gap
-    same = abs(said - objective) <= 1e-6 * max(1.0, abs(objective))
+    said = found.plan.objective
+    claims = [claim for claim in (found.plan.gap, relative_gap) if claim is not None]
+    asked = min(claims) if claims else None
+    same = abs(said - objective) <= 1e-9 * max(float(overlap.weight.sum()), abs(objective))
     close = found.plan.status is not Status.OPTIMAL or (asked is not None and gap <= asked * (1 + 1e-9) + 1e-9)
     checks = [check for check in base.checks if check.name not in _OF_THE_SUM]
     checks += [

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from micromega.solvers.campaign.certify import verify
 from micromega.solvers.campaign.frontier import BudgetCurve
+from micromega.solvers.campaign.ilp import solve
 from micromega.solvers.campaign.matrix import Matrices, constraints_on, run, solver_options
 from micromega.solvers.campaign.overlap import Overlap, OverlapPlan, bound_at, convex_best
 from micromega.solvers.campaign.problem import CampaignProblem
@@ -26,16 +27,23 @@ from micromega.solvers.plan import Plan, Status
 
 Reals = NDArray[np.float64]
 Choice = NDArray[np.bool_]
+Timed = Callable[[CampaignProblem, float], Plan]
+"""Solver of linear campaigns within so many seconds."""
 ROUNDS = 30
 EXACT = 400
 """Tuples up to which the integer program with tangents is tried."""
 _TANGENTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
+def exactly(problem: CampaignProblem, seconds: float) -> Plan:
+    """Solve a linear campaign with the exact solver."""
+    return solve(problem, time_limit_s=seconds)
+
+
 def solve_overlap(
     problem: CampaignProblem,
     overlap: Overlap,
-    solver: Callable[[CampaignProblem], Plan],
+    solver: Timed = exactly,
     *,
     time_limit_s: float = 60.0,
     relative_gap: float = 1e-6,
@@ -47,7 +55,7 @@ def solve_overlap(
         problem: what is asked.
         overlap: whom its tuples reach.
         solver: of linear campaigns; its proofs make the bound.
-        time_limit_s: wall time, seconds; no new round begins after it.
+        time_limit_s: wall time, seconds; each linear campaign gets what is left, the first at least a tenth.
         relative_gap: the plan is called optimal when it is proven that none is better by more than this share.
         exact_up_to: tuples up to which an integer program is tried where a gap is left.
 
@@ -55,7 +63,7 @@ def solve_overlap(
         The plan; OPTIMAL only where the bound proves it. Without a plan, the solver's own answer.
     """
     begin = time.monotonic()
-    search = _Search(problem, overlap, solver)
+    search = _Search(problem, overlap, solver, end=begin + time_limit_s)
     risk = problem.value - problem.effectiveness
     points: list[Choice] = []
     weights, point = np.zeros(0), np.zeros(len(problem))
@@ -66,31 +74,27 @@ def solve_overlap(
                 return OverlapPlan(plan=plan, point=point)
             break
         search.climb()
-        late = time.monotonic() - begin > time_limit_s
         known = any(np.array_equal(plan.chosen, seen) for seen in points)
-        if late or known or search.gap <= relative_gap:
+        if search.left <= 0 or known or search.gap <= relative_gap:
             break
         points.append(plan.chosen)
         start = np.append(weights * (1 - 1 / len(points)), 1 / len(points))
         weights = convex_best(overlap, risk, points, start)
         point = sum((w * p for w, p in zip(weights, points, strict=True)), np.zeros(len(problem)))
-    left = time_limit_s - (time.monotonic() - begin)
     claim = None
-    if search.gap > relative_gap and len(problem) <= exact_up_to and left > 0:
-        claim = search.finish(time_limit_s=left, relative_gap=relative_gap)
+    if search.gap > relative_gap and len(problem) <= exact_up_to:
+        claim = search.finish(relative_gap=relative_gap)
     return search.answer(relative_gap=relative_gap, seconds=time.monotonic() - begin, claim=claim)
 
 
-def overlap_curve(
-    problem: CampaignProblem, overlap: Overlap, solver: Callable[[CampaignProblem], Plan], *, time_limit_s: float
-) -> BudgetCurve:
+def overlap_curve(problem: CampaignProblem, overlap: Overlap, solver: Timed, *, time_limit_s: float) -> BudgetCurve:
     """Solve the same problem at 13 budgets from 0 to twice its own; see `budget_curve`.
 
     Args:
         problem: what is asked.
         overlap: whom its tuples reach.
         solver: of linear campaigns.
-        time_limit_s: for each budget, seconds; no new round begins after it.
+        time_limit_s: for each budget, seconds.
     """
     budgets = np.linspace(0, 2, 13) * problem.budget
     best: Choice | None = None
@@ -119,11 +123,17 @@ def overlap_curve(
 class _Search:
     """The best plan and the best bound so far."""
 
-    def __init__(self, problem: CampaignProblem, overlap: Overlap, solver: Callable[[CampaignProblem], Plan]) -> None:
-        self.problem, self.overlap, self.solver = problem, overlap, solver
+    def __init__(self, problem: CampaignProblem, overlap: Overlap, solver: Timed, *, end: float) -> None:
+        self.problem, self.overlap, self.solver, self.end = problem, overlap, solver, end
+        self.least = max(0.0, self.left) / 10
         self.best: Choice | None = None
         self.value, self.bound = -math.inf, math.inf
         self.proof: OverlapPlan | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.end - time.monotonic()
 
     @property
     def gap(self) -> float:
@@ -132,7 +142,7 @@ class _Search:
 
     def ask(self, point: Reals) -> Plan:
         """Solve the linear campaign that touches at a point; keep its plan and its bound where they are better."""
-        plan = self.solver(self.overlap.at(self.problem, point)[0])
+        plan = self.solver(self.overlap.at(self.problem, point)[0], max(self.left, self.least))
         if plan.status.has_plan:
             found = OverlapPlan(plan=plan, point=point)
             bound = bound_at(self.problem, self.overlap, found)
@@ -144,23 +154,23 @@ class _Search:
     def keep(self, chosen: Choice) -> bool:
         """Take a plan if it is better."""
         value = self.overlap.worth(self.problem, chosen)
-        if value <= self.value * (1 + 1e-12) and self.best is not None:
+        if self.best is not None and value <= self.value + 1e-12 * float(self.overlap.weight.sum()):
             return False
         self.best, self.value = chosen, value
         return True
 
     def climb(self) -> None:
         """From the best plan to the best by what each tuple adds to it, while that is better."""
-        while self.best is not None:
-            plan = self.solver(replace(self.problem, effectiveness=self.overlap.gains(self.best)))
+        while self.best is not None and self.left > 0:
+            plan = self.solver(replace(self.problem, effectiveness=self.overlap.gains(self.best)), self.left)
             if not (plan.status.has_plan and self.keep(plan.chosen)):
                 return
 
-    def finish(self, *, time_limit_s: float, relative_gap: float) -> float | None:
+    def finish(self, *, relative_gap: float) -> float | None:
         """Integer program with tangents of every group; what HiGHS claims that no plan exceeds."""
-        end, tangents, claim = time.monotonic() + time_limit_s, list(_TANGENTS), None
-        while (left := end - time.monotonic()) > 0:
-            found = _with_tangents(self.problem, self.overlap, tangents, left, relative_gap / 4)
+        tangents, claim = list(_TANGENTS), None
+        while self.left > 0:
+            found = _with_tangents(self.problem, self.overlap, tangents, self.left, relative_gap / 4)
             if found is None:
                 return claim
             chosen, bound = found
@@ -205,7 +215,7 @@ class _Search:
     @property
     def apart(self) -> float:
         """People of the best plan's posts, each counted by itself."""
-        return float(self.overlap.alone()[self.best].sum())
+        return float(self.problem.effectiveness[self.best].sum())
 
 
 def _feasible(linear: CampaignProblem, plan: Plan) -> bool:
