@@ -101,6 +101,31 @@ def test_bars_count_everybody(report: MatchingReport) -> None:
     assert labels.count("none") == len(report.sides)
 
 
+def test_places_by_reputation_are_those_of_the_drawn_order() -> None:
+    tied = side("frequency")
+    equals = dataclasses.replace(tied.game, reputation=np.ones(len(tied.game.reputation)))
+    found = equals.solve(seed=3)
+    drawn = beside(equals, found, "by lot")
+    order = found.game.shared_order.tolist()
+    assert drawn.standing.tolist() == [order.index(c) + 1 for c in found.creator.tolist()]
+    assert sorted(drawn.standing.tolist()) != drawn.standing.tolist()
+    kept = beside(equals, equals.solve(ties="kept"), "kept")
+    assert set(kept.standing.tolist()) == {1}
+    kept = beside(tied.game, tied.game.solve(ties="kept"), "kept")
+    above = [int(np.sum(tied.game.reputation > tied.game.reputation[c])) + 1 for c in kept.matching.creator]
+    assert kept.standing.tolist() == above
+
+
+def test_figures_say_what_they_show(report: MatchingReport) -> None:
+    assert "By total expenditure (GT): " in matching_plots.merchant_use(report.sides)
+    assert "Choice obtained by reputation" in matching_plots.rank_and_choice(report.sides)
+    of = report.chosen
+    game = dataclasses.replace(of.game, standing=np.random.default_rng(0).random(len(of.game.product)))
+    by_scores = (beside(game, game.solve(), "best for creators"),)
+    figure = "".join(ET.fromstring(matching_plots.rank_and_choice(by_scores)).itertext())
+    assert "Choice obtained by place on the merchant's list" in figure
+
+
 def test_a_certificate_is_not_given_to_what_blocks(report: MatchingReport) -> None:
     of = report.chosen
     nobody = dataclasses.replace(of.matching, pair=np.zeros(0, np.int64))

@@ -1,7 +1,9 @@
 """`optimize.py problem=matching` on a small market: plan, certificate and report, or a clear no."""
 
+import html
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from micromega import cli
 from micromega.errors import ConfigError
 from micromega.market import Market
-from micromega.runs.matching import check_settings
+from micromega.runs.matching import check_settings, without_effect
 from micromega.scores import Lineage, ScoreKind, affinity_table, write_scores
 from micromega.solvers.matching.config import MatchingConfig
 
@@ -65,6 +67,12 @@ def optimize_fixture(tmp_path: Path, monkeypatch, capsys):
 
     yield optimize
     root.handlers[:], root.level = before
+
+
+def report_text(plan: Path) -> str:
+    """The words of the report beside a plan, with single spaces."""
+    page = html.unescape((plan.parent / "report.html").read_text(encoding="utf-8"))
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
 def at(folder: Path) -> tuple[str, str]:
@@ -153,13 +161,97 @@ def test_settings_that_do_not_go_together_are_named() -> None:
     check_settings(MatchingConfig(creator_quota=2, optimal_for="merchants"))
 
 
+def test_settings_without_effect_are_said_once(optimize, tmp_path: Path) -> None:
+    status, said = optimize(
+        *at(market(tmp_path / "shop")), "problem.optimal_for=merchants", "problem.merchants_rank_by=reputation"
+    )
+    assert status == 0, said
+    assert said.count("These settings have no effect here") == 1
+    assert "problem.optimal_for (by reputation one matching is stable); problem.merchants_rank_by (needs" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "quotas_given", "names"),
+    [
+        ({}, False, []),
+        ({}, True, []),
+        ({"places": 5}, False, []),
+        ({"places": 5, "quotas": "tables"}, True, ["places"]),
+        ({"effectiveness": "f", "merchants_rank_by": "effectiveness"}, False, ["merchants_rank_by", "effectiveness"]),
+        ({"flow": False, "flow_time_limit_s": 5}, False, ["flow_time_limit_s"]),
+        ({"preferences": "scores", "optimal_for": "merchants", "merchants_rank_by": "reputation"}, False, []),
+        ({"preferences": "scores", "measure": "frequency", "merchants_rank_by": "reputation"}, False, []),
+        ({"preferences": "scores", "measure": "frequency", "quotas": "tables"}, False, ["measure", "quotas"]),
+        ({"preferences": "scores", "effectiveness": "f", "places": 5}, True, ["effectiveness", "places"]),
+        ({"preferences": "scores", "effectiveness": "f", "merchants_rank_by": "effectiveness"}, True, []),
+    ],
+)
+def test_which_settings_have_no_effect(settings: dict, quotas_given: bool, names: list[str]) -> None:
+    said = without_effect(MatchingConfig(**settings), quotas_given=quotas_given)
+    assert [words.split(" ")[0] for words in said] == [f"problem.{name}" for name in names]
+
+
+STORE = """event_time,order_id,product_id,category_id,category_code,brand,price,user_id
+2020-04-24 11:50:39 UTC,21,11,226,electronics.tablet,samsung,160.00,1515
+2020-04-24 11:50:39 UTC,21,11,226,electronics.tablet,samsung,160.00,1515
+2020-04-24 14:37:43 UTC,22,12,226,,huawei,80.00,1515
+2020-04-25 09:00:00 UTC,23,11,226,electronics.tablet,samsung,160.00,1516
+2020-04-25 10:00:00 UTC,24,13,226,,huawei,200.00,1517
+2020-04-26 10:00:00 UTC,25,12,226,,huawei,80.00,1517
+2020-04-26 11:00:00 UTC,26,14,226,appliances,bosch,90.00,1518
+2020-04-26 12:00:00 UTC,27,12,226,,huawei,80.00,
+2020-04-26 13:00:00 UTC,28,12,226,,,80.00,1518
+2020-04-26 14:00:00 UTC,29,12,226,,huawei,,1518
+"""
+
+
+def test_the_format_of_the_electronics_store(optimize, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "kz.csv").write_text(STORE, encoding="utf-8")
+    status, said = optimize(
+        "market=electronics_store", f"market.path={tmp_path}/store"
+    )  # fmt: skip
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
+    rows = [tuple(row.values())[:5] for row in pq.read_table(plan).to_pylist()]
+    # 930 were sold: samsung 480, huawei 360, bosch 90 are 2.06, 1.55 and 0.39 of four places; at least one each.
+    assert rows == [
+        ("1515", "samsung", "11", 1, 400.0), ("1517", "huawei", "13", 1, 280.0), ("1516", "samsung", "11", 1, 160.0),
+        ("1518", "bosch", "14", 1, 90.0),
+    ]  # fmt: skip
+    page = report_text(plan)
+    assert "4 of 4 customers advertise a product" in page
+    assert "(GT)" in page
+    assert "(FMC)" in page
+
+
 @pytest.mark.realdata
-@pytest.mark.parametrize("measure", ["spending", "frequency"])
-def test_the_supermarkets(optimize, public_data: Path, tmp_path: Path, measure: str) -> None:
+@pytest.mark.parametrize(("measure", "first"), [("spending", 9), ("frequency", 8)])
+def test_the_supermarkets(optimize, public_data: Path, tmp_path: Path, measure: str, first: int) -> None:
+    """The numbers of docs/matching.md."""
     status, said = optimize("market=supermarket", f"problem.measure={measure}", f"paths.public_data={public_data}")
     assert status == 0, said
     (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
-    assert pq.read_table(plan).num_rows == 12
+    obtained = pq.read_table(plan)["choice"].to_pylist()
+    assert len(obtained) == 12
+    assert obtained.count(1) == first
+    by = {
+        "spending": "by total expenditure (GT){} 12 of 12 75 % 100 % 4 4.3 % 12",
+        "frequency": "by purchase frequency (FMC){} 12 of 12 67 % 100 % 6 12.9 % 12",
+    }
+    page = report_text(plan)
+    for name, words in by.items():
+        assert words.format(" the plan" if name == measure else "") in page
+
+
+@pytest.mark.realdata
+def test_the_supermarkets_with_lists_of_two(optimize, public_data: Path, tmp_path: Path) -> None:
+    status, said = optimize("market=supermarket", "problem.longest=2", f"paths.public_data={public_data}")
+    assert status == 0, said
+    (plan,) = tmp_path.glob("runs/optimize/*/plan.parquet")
+    page = report_text(plan)
+    assert "by total expenditure (GT) the plan 11 of 12 82 % 92 % 2 9.1 % 12" in page
+    assert "by purchase frequency (FMC) 11 of 12 91 % 92 % 2 4.5 % 12" in page
 
 
 @pytest.mark.realdata

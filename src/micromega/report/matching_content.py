@@ -104,9 +104,13 @@ class Side:
         if not self.game.by_reputation:
             place: NDArray[np.int64] = merchant_ranks(self.matching.game)[self.matching.pair] + 1
             return place
-        order = np.empty(self.creators, np.int64)
-        order[np.argsort(-self.game.reputation, kind="stable")] = np.arange(1, self.creators + 1)
-        return order[self.matching.creator]
+        drawn = self.matching.game.shared_order
+        if len(drawn):
+            order = np.zeros(self.creators, np.int64)
+            order[drawn] = np.arange(1, len(drawn) + 1)
+            return order[self.matching.creator]
+        falling = np.sort(-self.game.reputation)  # ties kept: equals share the first of their places
+        return np.searchsorted(falling, -self.game.reputation[self.matching.creator]) + 1
 
     def _taken_by_merchant(self) -> NDArray[np.int64]:
         product = self.game.product[self.matching.pair]

@@ -76,7 +76,8 @@ def rank_and_choice(sides: Sequence[Side]) -> str:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_ylim(0, 1.1 * side.choices.max(initial=1))
 
-    return _panels(sides, "rank-choice", "Choice obtained by reputation", "choice", panel)
+    by = "reputation" if sides[0].game.by_reputation else "place on the merchant's list"
+    return _panels(sides, "rank-choice", f"Choice obtained by {by}", "choice", panel)
 
 
 def _shares(
@@ -97,5 +98,7 @@ def _panels(sides: Sequence[Side], name: str, title: str, what: str, panel: Call
             axes.set_title(f"{what}, {side.words}", color=MUTED)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
-    described = " ".join(f"{side.words.capitalize()}: {side.matched:,} creators have a product." for side in sides)
+    described = " ".join(
+        f"{side.words[:1].upper()}{side.words[1:]}: {side.matched:,} creators have a product." for side in sides
+    )
     return svg(draw, name=name, size=SIZE, title=title, described=described)

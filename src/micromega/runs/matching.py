@@ -47,6 +47,8 @@ def plan_matching(run: PlanningRun) -> float | None:
     check_settings(config)
     sides, facts = (_by_orders if config.preferences == "orders" else _by_scores)(run)
     chosen = sides[0]
+    if ignored := without_effect(config, quotas_given=chosen.game.quotas_given):
+        log.warning("These settings have no effect here: %s.", "; ".join(ignored))
     certificate = certify(
         chosen.game,
         chosen.matching,
@@ -85,6 +87,36 @@ def check_settings(config: Any) -> None:
         )
     if config.creator_quota > 1 and config.optimal_for == "minimum_regret":
         raise ConfigError("problem.optimal_for=minimum_regret needs problem.creator_quota=1.")
+
+
+def without_effect(config: Any, *, quotas_given: bool) -> list[str]:
+    """Settings that were set and play no part, each with why.
+
+    Args:
+        config: the settings.
+        quotas_given: whether quotas are those of the market's tables.
+    """
+    orders, ranked_by = config.preferences == "orders", config.merchants_rank_by
+    by_effectiveness = not orders and ranked_by == "effectiveness"
+    by_scores = "problem.preferences=scores"
+    cases = (
+        ("optimal_for", orders and config.optimal_for != "creators", "by reputation one matching is stable"),
+        ("merchants_rank_by", orders and ranked_by != "affinity", f"needs {by_scores}"),
+        (
+            "effectiveness",
+            config.effectiveness is not None and not by_effectiveness,
+            f"needs {by_scores} and problem.merchants_rank_by=effectiveness",
+        ),
+        (
+            "measure",
+            not orders and ranked_by != "reputation" and config.measure != "spending",
+            "needs orders or problem.merchants_rank_by=reputation",
+        ),
+        ("quotas", not orders and config.quotas != "sales", "with scores the tables' quotas hold if they are complete"),
+        ("places", config.places is not None and quotas_given, "the tables give the quotas"),
+        ("flow_time_limit_s", not config.flow and config.flow_time_limit_s != 60.0, "problem.flow=false"),
+    )
+    return [f"problem.{name} ({why})" for name, ignored, why in cases if ignored]
 
 
 def _by_orders(run: PlanningRun) -> tuple[tuple[Side, ...], dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Random games, their stable matchings by enumeration, and two libraries that solve them."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 
 Instance = dict[str, list]
+Pair = tuple[int, int]
 
 
 def draw(rng: np.random.Generator, creators: int, products: int, merchants: int, *, complete: bool = False) -> Instance:
@@ -67,6 +69,69 @@ def blocks(of: Instance, product: tuple[int, ...]) -> bool | None:  # noqa: C901
             if not product_room and place(c) < max(map(place, with_product[p]), default=-1):
                 return True
     return False
+
+
+def ranks(lists: list[list]) -> list[dict[int, int]]:
+    """Place of each entry of lists, in which a list is a tie."""
+    return [
+        {entry: at for at, tie in enumerate(of) for entry in (tie if isinstance(tie, list) else [tie])} for of in lists
+    ]
+
+
+def faults(of: Instance, matching: set[Pair]) -> dict[str, set[int]]:
+    """Creators with what is on no list, and all who have more than their quota, by counting."""
+    merchant, wish, place = of["product_merchant"], ranks(of["creator_preferences"]), ranks(of["merchant_preferences"])
+    own = of.get("creator_quota", [1] * len(wish))
+    counted = {
+        "over_creator": (Counter(c for c, _ in matching), own),
+        "over_product": (Counter(p for _, p in matching), of["product_quota"]),
+        "over_merchant": (Counter(merchant[p] for _, p in matching), of["merchant_quota"]),
+    }
+    return {
+        "unwanted": {c for c, p in matching if p not in wish[c] or c not in place[merchant[p]]},
+        **{name: {who for who, many in held.items() if many > quota[who]} for name, (held, quota) in counted.items()},
+    }
+
+
+def blocking(of: Instance, matching: set[Pair]) -> set[Pair]:
+    """Every pair that blocks, by the words of `verify`, one by one; pairs that nobody wants take places, no more."""
+    merchant, wish, place = of["product_merchant"], ranks(of["creator_preferences"]), ranks(of["merchant_preferences"])
+    own = of.get("creator_quota", [1] * len(wish))
+    wanted = {(c, p) for c, p in matching if p in wish[c] and c in place[merchant[p]]}
+    found = set()
+    for c, listed in enumerate(wish):
+        mine = [p for f, p in wanted if f == c]
+        for p, at in listed.items():
+            v = merchant[p]
+            rather = len(mine) < own[c] or any(listed[q] > at for q in mine)
+            if (c, p) in matching or c not in place[v] or not rather:
+                continue
+            product_room = sum(q == p for _, q in matching) < of["product_quota"][p]
+            merchant_room = sum(merchant[q] == v for _, q in matching) < of["merchant_quota"][v]
+            of_product = [place[v][f] for f, q in wanted if q == p]
+            of_merchant = [place[v][f] for f, q in wanted if merchant[q] == v]
+            with_it = any(merchant[q] == v and listed[q] > at for q in mine)
+            if (
+                (product_room and merchant_room)
+                or (product_room and (with_it or any(place[v][c] < other for other in of_merchant)))
+                or (not product_room and any(place[v][c] < other for other in of_product))
+            ):
+                found.add((c, p))
+    return found
+
+
+def compare_with_verify(of: Instance, matching: set[Pair], found) -> tuple[int, ...]:
+    """Compare all that `verify` says with brute force; how many of each kind there were, blocking pairs first."""
+    wrong, blocks = faults(of, matching), blocking(of, matching)
+    assert {name: set(getattr(found, name).tolist()) for name in wrong} == wrong
+    assert all(len(set(getattr(found, name).tolist())) == len(getattr(found, name)) for name in wrong)
+    assert found.feasible == (not any(wrong.values()))
+    assert found.stable == (found.feasible and not blocks)
+    assert found.size == len({c for c, _ in matching})
+    listed = [tuple(pair) for pair in found.blocking.tolist()]
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == blocks
+    return len(blocks), *(len(of) for of in wrong.values())
 
 
 def all_stable(of: Instance) -> list[tuple[int, ...]]:

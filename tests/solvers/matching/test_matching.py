@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from games import PEERS, all_stable, blocks, draw, draw_tight, interested
+from games import PEERS, all_stable, blocking, blocks, compare_with_verify, draw, draw_tight, interested
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,21 +34,25 @@ def test_both_sides_against_every_stable_matching() -> None:
     assert several > 5
 
 
-def test_every_blocking_pair_is_found() -> None:
+def test_every_blocking_pair_and_every_fault_is_found() -> None:
     rng = np.random.default_rng(1)
-    seen = {True: 0, False: 0, None: 0}
-    for _ in range(400):
-        of = draw(rng, 4, 4, 2)
-        product = tuple(rng.choice([-1, *wanted]) if wanted else -1 for wanted in of["creator_preferences"])
-        expected = blocks(of, product)
+    seen, several = np.zeros(5, int), 0
+    for trial in range(600):
+        of = draw(rng, 6, 5, 2)
+        if trial % 3 == 0:  # products that are on no list, too
+            product = rng.integers(-1, 5, 6).tolist()
+        else:
+            product = [int(rng.choice([-1, *wanted])) for wanted in of["creator_preferences"]]
+        matching = {(c, p) for c, p in enumerate(product) if p >= 0}
         game = Game.of(**of)
-        found = verify(game, product)
-        assert found.feasible == (expected is not None)
-        if expected is not None:
-            assert bool(len(blocking_pairs(game, product))) == expected
-            assert found.stable == (not expected)
-        seen[expected] += 1
-    assert min(seen.values()) > 15
+        counted = compare_with_verify(of, matching, verify(game, product))
+        assert {tuple(pair) for pair in blocking_pairs(game, product).tolist()} == blocking(of, matching)
+        if not any(counted[1:]):
+            assert blocks(of, tuple(product)) == (counted[0] > 0)
+        seen += np.minimum(counted, 1)
+        several += counted[0] > 2
+    assert seen[[0, 1, 3, 4]].min() > 50
+    assert several > 50
 
 
 def test_larger_games_are_stable_on_both_sides() -> None:
@@ -193,6 +197,96 @@ def test_anything_gives_a_stable_matching_or_a_clear_error(
     except (DataError, ConfigError):
         return
     assert found.check.stable
+
+
+NUMBERS = st.one_of(st.integers(-3, 4), st.integers(), st.floats())
+ROW = st.one_of(
+    st.lists(st.integers(-3, 4), max_size=6).map(lambda of: np.array(of, np.int64)),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4).map(np.sort),
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=6).map(lambda of: np.array(of, np.int64)),
+    st.lists(st.integers(0, 2**64 - 1), max_size=4).map(lambda of: np.array(of, np.uint64)),
+    st.lists(st.floats(), max_size=4).map(np.array),
+    st.lists(ANYTHING, max_size=4).map(lambda of: np.array(of, object)),
+    st.lists(st.integers(0, 3), max_size=4).map(lambda of: np.ma.masked_equal(of, 2)),
+    st.just(np.zeros((2, 2), int)),
+)
+START = st.one_of(ROW, st.just(np.array([0, 2, 4])), st.just(np.array([0, 1, 1, 4])))
+ENTRIES = st.one_of(ROW, st.sampled_from([[0, 1, 1, 0], [0, 1, 2, 3], [1, 2, 0, 1]]).map(np.array))
+ARRAYS = st.one_of(
+    st.tuples(START, ENTRIES),
+    st.tuples(START, ENTRIES, st.one_of(ROW, st.just(np.array([-9, -9, 0, 10**12])))),
+    st.lists(st.lists(NUMBERS, min_size=3, max_size=3), max_size=4).map(np.array),
+    st.lists(st.permutations(range(4)), min_size=1, max_size=4).map(np.array),
+)
+SEEDS = st.one_of(st.integers(0, 9), ANYTHING)
+
+
+@st.composite
+def frames(draw_from) -> object:
+    pandas = pytest.importorskip("pandas")
+    rows = draw_from(st.lists(st.lists(st.one_of(st.integers(0, 3), ANYTHING), min_size=2, max_size=2), max_size=4))
+    sane = draw_from(st.lists(st.permutations([0, 1, None]), min_size=1, max_size=4))
+    return pandas.DataFrame(rows if draw_from(st.booleans()) else sane)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_any_arrays_frames_and_seeds_give_a_stable_matching_or_a_clear_error(data: st.DataObject) -> None:
+    anything = st.one_of(ARRAYS, frames(), SANE, st.none())
+    wanted, listed, seed = data.draw(anything), data.draw(anything), data.draw(SEEDS)
+    merchant = data.draw(st.sampled_from([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0]]))
+    product_quota = data.draw(st.one_of(st.just([1] * len(merchant)), QUOTAS, ROW))
+    quota = data.draw(st.one_of(st.just([2, 2]), st.just([1, 1, 1]), ROW))
+    reputation = data.draw(st.one_of(QUOTAS, ROW, st.lists(NUMBERS, max_size=4)))
+    matching = data.draw(st.one_of(QUOTAS, ARRAYS, ROW))
+    least = data.draw(st.one_of(QUOTAS, ROW))
+    with contextlib.suppress(DataError, ConfigError):
+        found = allocate(wanted, listed, merchant, product_quota, quota, seed=seed, check=False)
+        assert found.check.stable
+        with contextlib.suppress(DataError):
+            verify(found.game, matching)
+        with contextlib.suppress(DataError):
+            unmet(found, product_least=least, merchant_least=least)
+    with contextlib.suppress(DataError, ConfigError):
+        assert allocate_by_reputation(
+            wanted, reputation, merchant, product_quota, quota, seed=seed, check=False
+        ).check.stable  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 1.5, None, True])
+def test_bad_seeds_are_named(seed) -> None:
+    with pytest.raises(DataError, match=r"seed is .* Give a whole number"):
+        allocate([[0]], None, [0], [1], [1], seed=seed)
+    with pytest.raises(DataError, match=r"seed is .* Give a whole number"):
+        allocate_by_reputation([[0]], [1.0], [0], [1], [1], seed=seed)
+    assert allocate([[0]], None, [0], [1], [1], seed=np.int64(3)).check.stable
+
+
+def test_masked_quotas_are_refused() -> None:
+    masked = np.ma.masked_array([1, 1], [False, True])
+    with pytest.raises(DataError, match="product_quota has masked entries"):
+        allocate([[0]], [[0]], [0, 0], masked, [1])
+    with pytest.raises(DataError, match="reputation has masked entries"):
+        allocate_by_reputation([[0], [0]], masked, [0], [1], [1])
+
+
+@pytest.mark.parametrize("side", ["merchants", "minimum_regret"])
+def test_what_one_sided_games_exclude_is_named(side: str) -> None:
+    rest = ([0, 1], [1, 1], [1, 1])
+    with pytest.raises(ConfigError, match=f"merchant_preferences=None does not go with optimal_for={side}"):
+        allocate([[0], [1]], None, *rest, side)
+    with pytest.raises(ConfigError, match=f"creator_preferences=None does not go with optimal_for={side}"):
+        allocate(None, [[0], [1]], *rest, side)
+    with pytest.raises(ConfigError, match="creator_preferences=None does not go with creator_quota other than 1"):
+        allocate(None, [[0], [1]], *rest, creator_quota=[2, 1])
+
+
+def test_two_products_of_a_creator_who_takes_one_are_both_seen() -> None:
+    game = Game.of([[0, 1]], [[0]], [0, 0], [1, 1], [2])
+    found = verify(game, np.array([[0, 0], [0, 1]]))
+    assert found.over_creator.tolist() == [0]
+    assert found.blocking.tolist() == []
+    assert found.creator_ranks.tolist() == [1, 1]
 
 
 def test_merchants_who_take_anybody_let_creators_choose_in_a_drawn_order() -> None:

@@ -104,6 +104,41 @@ def test_what_cannot_be_matched_is_named() -> None:
         game_from_orders(table(ROWS), places=0)
 
 
+def quota_tables(of_m1: int) -> tuple[pa.Table, pa.Table]:
+    """Tables in which m1 sells sugar too, which no order holds; of spice the quota is not known."""
+    merchants = pa.table({"merchant_id": ["m1", "m2", "m3"], "quota": [of_m1, 1, 1]})
+    rows = [
+        ("tea", "m1", 2),
+        ("pot", "m1", 2),
+        ("cup", "m2", 1),
+        ("sugar", "m1", 1),
+        ("salt", "m3", 1),
+        ("spice", "m1", None),
+    ]
+    names = ("product_id", "merchant_id", "quota")
+    return merchants, pa.table(dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True)))
+
+
+@pytest.mark.parametrize("ties", ["drawn", "kept"])
+def test_products_that_nobody_bought_count_for_the_quotas_of_the_tables(ties: str) -> None:
+    game = game_from_orders(table(ROWS), quotas=quota_tables(5))
+    assert game.quotas_given
+    assert game.product_id.tolist() == ["cup", "pot", "sugar", "tea"]
+    assert game.merchant_id[game.merchant].tolist() == ["m2", "m1", "m1", "m1"]
+    assert (game.merchant_quota.tolist(), game.product_quota.tolist()) == ([5, 1], [1, 2, 1, 2])
+    assert lists(game) == lists(game_from_orders(table(ROWS)))
+    found = game.solve(ties=ties)
+    assert [game.product_id[p] for p in found.product] == ["cup", "tea", "pot"]
+    too_many = game_from_orders(table(ROWS), quotas=quota_tables(6))
+    with pytest.raises(
+        ConfigError, match=r'merchant "m1" takes 6 .* 5 together.*products.parquet.*problem.quotas=sales'
+    ):
+        too_many.solve(ties=ties)
+    with pytest.raises(ConfigError) as said:
+        too_many.solve(ties=ties)
+    assert "check=False" not in str(said.value)
+
+
 @pytest.mark.realdata
 def test_the_supermarkets(public_data, tmp_path) -> None:
     from micromega.market.importers.supermarket import import_folder

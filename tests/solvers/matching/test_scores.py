@@ -173,6 +173,30 @@ def test_what_is_missing_is_named(tables: dict, settings: dict, error: type[Exce
         game_from_scores(AFFINITY, Tables(tables), **settings)
 
 
+def with_value(table: pa.Table, column: str, value: float | None) -> pa.Table:
+    values = [*table[column].to_pylist()[:-1], value]
+    return table.set_column(table.column_names.index(column), column, pa.array(values, pa.float64()))
+
+
+def test_repeated_rows_and_values_that_are_no_numbers_are_named() -> None:
+    twice = pa.concat_tables([AFFINITY, AFFINITY.slice(1, 1)])
+    with pytest.raises(DataError, match='affinity: several rows for brand_id "b1", creator_id "bob"'):
+        game_from_scores(twice, Tables())
+    twice = pa.concat_tables([PRICES, PRICES.slice(1, 1)])
+    with pytest.raises(DataError, match='prices: several rows for creator_id "ann", content_type "video"'):
+        game_from_scores(AFFINITY, Tables({"prices": twice}))
+    for value in (np.nan, np.inf, None):
+        with pytest.raises(DataError, match=r"affinity: 1 rows have no finite score \(first: row 5\)"):
+            game_from_scores(with_value(AFFINITY, "score", value), Tables())
+        with pytest.raises(DataError, match=r"prices: 1 rows have no finite price \(first: row 3\)"):
+            game_from_scores(AFFINITY, Tables({"prices": with_value(PRICES.slice(0, 4), "price", value)}))
+        broken = with_value(EFFECTIVENESS, "mean", value)
+        with pytest.raises(DataError, match="effectiveness: 1 rows have no finite mean"):
+            game_from_scores(
+                AFFINITY, Tables({"events": EVENTS}), merchants_rank_by="effectiveness", effectiveness=broken
+            )
+
+
 def test_no_scores_are_named() -> None:
     with pytest.raises(DataError, match="affinity: no row"):
         game_from_scores(AFFINITY.slice(0, 0), Tables())

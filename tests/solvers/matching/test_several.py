@@ -4,12 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from games import Instance, Pair, compare_with_verify
 
 from micromega.errors import ConfigError, DataError
 from micromega.solvers.matching import Game, allocate, allocate_by_reputation, verify
-
-Instance = dict[str, list]
-Pair = tuple[int, int]
 
 
 def draw(rng: np.random.Generator) -> Instance:
@@ -71,6 +69,17 @@ def pairwise_stable(of: Instance, matching: set[Pair]) -> bool:
     return not any(keeps(matching | {pair}, pair) for pair in pairs - matching)
 
 
+def blocking_by_choice(of: Instance, matching: set[Pair]) -> set[Pair]:
+    """Pairs that creator and merchant would both choose beside what a matching within all quotas gives them."""
+    pairs = {(c, p) for c, wanted in enumerate(of["creator_preferences"]) for p in wanted}
+    return {
+        (c, p)
+        for c, p in pairs - matching
+        if (c, p) in chosen_by_creator(of, c, matching | {(c, p)})
+        and (c, p) in chosen_by_merchant(of, of["product_merchant"][p], matching | {(c, p)})
+    }
+
+
 def all_stable(of: Instance) -> list[set[Pair]]:
     pairs = [(c, p) for c, wanted in enumerate(of["creator_preferences"]) for p in wanted]
     subsets = itertools.chain.from_iterable(itertools.combinations(pairs, many) for many in range(len(pairs) + 1))
@@ -112,15 +121,24 @@ def test_both_sides_against_every_pairwise_stable_matching_at_length() -> None:
 
 def test_verify_is_the_definition_by_choice_functions() -> None:
     rng = np.random.default_rng(1)
-    seen = {True: 0, False: 0}
-    for _ in range(300):
+    seen, faulty, several = {True: 0, False: 0}, np.zeros(5, int), 0
+    for trial in range(400):
         of = draw(rng)
         pairs = [(c, p) for c, wanted in enumerate(of["creator_preferences"]) for p in wanted]
-        matching = [pair for pair in pairs if rng.random() < 0.4]
-        expected = pairwise_stable(of, set(matching))
-        found = verify(Game.of(**of), np.array(matching, int).reshape(-1, 2))
-        assert found.stable == expected
-        seen[expected] += 1
+        if trial % 4 == 0:  # products that are on no list, too
+            pairs = list(itertools.product(range(len(of["creator_preferences"])), range(len(of["product_merchant"]))))
+        matching = {pair for pair in pairs if rng.random() < 0.4}
+        found = verify(Game.of(**of), np.array(sorted(matching), int).reshape(-1, 2))
+        counted = compare_with_verify(of, matching, found)
+        faulty += np.minimum(counted, 1)
+        if not any(counted[1:]):
+            expected = pairwise_stable(of, matching)
+            assert found.stable == expected
+            assert {tuple(pair) for pair in found.blocking.tolist()} == blocking_by_choice(of, matching)
+            seen[expected] += 1
+            several += counted[0] > 1
+    assert faulty.min() > 15
+    assert several > 15
     assert min(seen.values()) > 15
 
 

@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from games import Instance, compare_with_verify, ranks
 
 from micromega.errors import ConfigError, DataError
 from micromega.solvers.matching import Game, allocate, verify
-
-Instance = dict[str, list]
+from micromega.solvers.matching.efficiency import satisfaction
 
 
 def tied(rng: np.random.Generator, entries: np.ndarray, share: float) -> list[list[int]]:
@@ -44,10 +44,6 @@ def draw(rng: np.random.Generator, *, tight: bool, ties: tuple[float, float] = (
 
 def flat(ties: list[list[int]]) -> list[int]:
     return list(itertools.chain.from_iterable(ties))
-
-
-def ranks(lists: list) -> list[dict[int, int]]:
-    return [{entry: at for at, tie in enumerate(of) for entry in tie} for of in lists]
 
 
 def blocks(of: Instance, product: tuple[int, ...]) -> bool | None:
@@ -116,22 +112,25 @@ def test_weakly_stable_and_two_thirds_of_the_largest_at_length() -> None:
     assert short > 0  # the bound is not always the largest
 
 
-def test_every_weakly_blocking_pair_is_found() -> None:
+def test_every_weakly_blocking_pair_and_every_fault_is_found() -> None:
     rng = np.random.default_rng(2)
-    seen = {True: 0, False: 0, None: 0}
-    for _ in range(400):
-        of = draw(rng, tight=False)
-        place = ranks(of["merchant_preferences"])
-        product = []
-        for c, wanted in enumerate(ranks(of["creator_preferences"])):
-            known = [p for p in wanted if c in place[of["product_merchant"][p]]]
-            product.append(int(rng.choice([-1, *known])))
-        expected, found = blocks(of, tuple(product)), verify(Game.of(**of), product)
-        assert found.feasible == (expected is not None)
-        if expected is not None:
-            assert found.stable == (not expected)
-        seen[expected] += 1
-    assert min(seen.values()) > 15
+    seen, several = np.zeros(5, int), 0
+    for trial in range(600):
+        of = draw(rng, tight=trial % 2 == 0)
+        products = len(of["product_merchant"])
+        if trial % 3 == 0:  # products that are on no list, too
+            product = rng.integers(-1, products, len(of["creator_preferences"])).tolist()
+        else:
+            product = [int(rng.choice([-1, *wanted])) for wanted in ranks(of["creator_preferences"])]
+        counted = compare_with_verify(
+            of, {(c, p) for c, p in enumerate(product) if p >= 0}, verify(Game.of(**of), product)
+        )
+        if not any(counted[1:]):
+            assert blocks(of, tuple(product)) == (counted[0] > 0)
+        seen += np.minimum(counted, 1)
+        several += counted[0] > 2
+    assert seen[[0, 1, 3, 4]].min() > 50
+    assert several > 50
 
 
 def test_without_ties_the_strict_answer_has_the_same_size() -> None:
@@ -173,6 +172,47 @@ def test_nested_lists_and_ranks_are_the_same() -> None:
     }
     found = [allocate(**of, **rest).product.tolist() for of in (nested, arrays)]
     assert found[0] == found[1] == [0, 1]
+
+
+def as_arrays(lists: list[list], rank: list[int]) -> tuple[np.ndarray, ...]:
+    sizes = [sum(len(tie) if isinstance(tie, list) else 1 for tie in of) for of in lists]
+    entries = [e for of in lists for tie in of for e in (tie if isinstance(tie, list) else [tie])]
+    return np.concatenate([[0], np.cumsum(sizes)]), np.array(entries), np.array(rank)
+
+
+@pytest.mark.parametrize(
+    ("lists", "rank"),
+    [
+        ([0, [1, 2]], [1, 5, 5]),
+        ([[0, 1, 2]], [-3, -3, -3]),
+        ([0, [1, 2]], [-3, 0, 0]),
+        ([[0, 1], 2], [-3, -3, 10**11]),
+        ([0, [1, 2]], [0, 10**11, 10**11]),
+        ([0, [1, 2]], [-(2**63), 2**52, 2**52]),
+    ],
+)
+@pytest.mark.parametrize("who", ["creator_preferences", "merchant_preferences"])
+def test_ranks_are_compared_and_not_read_as_places(lists: list, rank: list[int], who: str) -> None:
+    rest = {"product_merchant": [0, 0, 1], "product_quota": [1, 1, 1], "merchant_quota": [1, 1]}
+    other = {"creator_preferences": [[0, 2], [0, 1, 2], [0, 1]], "merchant_preferences": [[0, 1, 2], [1, 0, 2]]}
+    nested = {**other, who: [[], *other[who][1:-1], lists, *([] if who[0] == "m" else [[]])]}
+    if who[0] == "m":
+        nested[who] = [[0, [1, 2]], lists]
+    at = next(index for index, of in enumerate(nested[who]) if of is lists)
+    before = [place for of in nested[who][:at] for place, tie in enumerate(of) for _ in np.atleast_1d(tie)]
+    arrays = {**nested, who: as_arrays(nested[who], [*before, *rank])}
+    found = [allocate(**of, **rest, check=False) for of in (nested, arrays)]
+    assert found[0].check.size > 0
+    for name in ("product_rank", "creator_rank"):
+        np.testing.assert_array_equal(*(getattr(of.game, name) for of in found))
+    np.testing.assert_array_equal(*(of.product for of in found))
+    np.testing.assert_array_equal(*(satisfaction(of.game) for of in found))
+    for name in ("creator_ranks", "merchant_ranks", "blocking", "unwanted"):
+        np.testing.assert_array_equal(*(getattr(of.check, name) for of in found))
+    nobody = np.full(found[0].game.creators, -1)
+    np.testing.assert_array_equal(*(verify(of.game, nobody).blocking for of in found))
+    assert satisfaction(found[1].game).min() > 0
+    assert satisfaction(found[1].game).max() == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from micromega.errors import ConfigError, DataError, MicromegaError
 from micromega.solvers.matching import algorithms
 from micromega.solvers.matching.certificate import MatchingCheck, verify
 from micromega.solvers.matching.game import Game, check_quotas
-from micromega.solvers.matching.lists import Lists, owners, read_lists, whole_numbers
+from micromega.solvers.matching.lists import Lists, drawn_order, owners, read_lists, whole_numbers
 from micromega.solvers.matching.regret import creator_optimal, least_regret, merchant_optimal
 from micromega.solvers.matching.several import creator_optimal_pairs, merchant_optimal_pairs
 from micromega.solvers.matching.ties import largest_weakly_stable
@@ -85,9 +85,10 @@ def allocate(
     Args:
         creator_preferences: products of each creator, best first: C lists of ints, in which a list is a tie, a data
             frame with a row a creator and a column a choice, (indptr, indices) arrays, or (indptr, indices, ranks).
-            None: a creator would as soon have one product as another of the merchants that list them.
+            None: a creator would as soon have one product as another of the merchants that list them; goes with
+            optimal_for="creators" and one product each.
         merchant_preferences: creators of each merchant, best first, in the same forms; who is not listed is refused.
-            None: merchants take anybody; creators choose in an order drawn with `seed`.
+            None: merchants take anybody; creators choose in an order drawn with `seed`, and optimal_for is "creators".
         product_merchant: merchant of each product, (P,).
         product_quota: l_j, (P,).
         merchant_quota: q_k, (V,).
@@ -102,9 +103,9 @@ def allocate(
         The matching; the same for the same input.
 
     Raises:
-        DataError: malformed lists or quotas; names which.
-        ConfigError: the rule for quotas is broken, `optimal_for` is unknown, or it does not go with ties or quotas of
-            creators.
+        DataError: malformed lists, quotas or seed; names which.
+        ConfigError: the rule for quotas is broken, `optimal_for` is unknown, or it does not go with ties, quotas of
+            creators or a side without preferences.
 
     Example:
         >>> found = allocate([[0, 1], [0], [1, 0]], [[1, 0, 2], [2, 0]], [0, 1], [1, 1], [1, 1])
@@ -113,6 +114,8 @@ def allocate(
     """
     if not isinstance(optimal_for, str) or optimal_for not in get_args(Optimum):
         raise ConfigError(f'optimal_for is "{optimal_for}". Choose creators or merchants, or minimum_regret.')
+    drawn_order(seed, 0)  # a bad seed is named whether it is needed or not
+    _check_one_sided(creator_preferences, merchant_preferences, optimal_for, creator_quota)
     if creator_preferences is None:
         if merchant_preferences is None:
             raise ConfigError("Nobody has preferences. Give creator_preferences or merchant_preferences.")
@@ -123,7 +126,7 @@ def allocate(
     if check:
         check_quotas(game)
     if anybody:
-        return _in_order(game, np.random.default_rng(seed).permutation(game.creators))
+        return _in_order(game, drawn_order(seed, game.creators))
     return solve(game, optimal_for)
 
 
@@ -175,7 +178,7 @@ def allocate_by_reputation(
         The matching: serial dictatorship in order of reputation.
 
     Raises:
-        DataError: malformed lists, quotas or reputations.
+        DataError: malformed lists, quotas, reputations or seed.
 
     Example:
         >>> allocate_by_reputation([[0, 1], [0, 1]], [5.0, 7.0], [0, 1], [1, 1], [1, 1]).product.tolist()
@@ -185,6 +188,8 @@ def allocate_by_reputation(
         r = np.asarray(reputation, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"reputation: give one number for each creator ({error}).") from None
+    if np.ma.is_masked(reputation):
+        raise DataError("reputation has masked entries. Give one number for each creator, NaN for one to refuse.")
     order = reputation_order(r, seed)
     game = Game.of(
         creator_preferences, _nobody(merchant_quota), product_merchant, product_quota, merchant_quota, creator_quota
@@ -200,7 +205,7 @@ def reputation_order(reputation: NDArray[np.float64], seed: int = 0) -> Integers
     """Creators by falling reputation; equals in a drawn order, NaN left out."""
     if reputation.ndim != 1 or np.any(np.isinf(reputation)):
         raise DataError("reputation: give one finite number for each creator, or NaN.")
-    lot = np.random.default_rng(seed).permutation(len(reputation))
+    lot = drawn_order(seed, len(reputation))
     order = np.lexsort((lot, -reputation))
     return order[~np.isnan(reputation[order])]
 
@@ -233,6 +238,27 @@ def _in_order(game: Game, order: Integers) -> Matching:
         order, game.start, game.product, game.merchant, game.product_quota, game.merchant_quota, game.creator_quota
     )
     return certified(replace(game, shared_order=order), pair)
+
+
+def _check_one_sided(
+    creator_preferences: Lists | None, merchant_preferences: Lists | None, optimal_for: str,
+    creator_quota: ArrayLike | None,
+) -> None:  # fmt: skip
+    """Refuse what a side without preferences excludes (ConfigError)."""
+    if merchant_preferences is None and creator_preferences is not None and optimal_for != "creators":
+        raise ConfigError(
+            f"merchant_preferences=None does not go with optimal_for={optimal_for}: who takes anybody has no best "
+            "matching. Give their lists, or leave optimal_for out."
+        )
+    if creator_preferences is None:
+        with_it = f"optimal_for={optimal_for}" if optimal_for != "creators" else ""
+        if creator_quota is not None and np.any(whole_numbers(creator_quota, "creator_quota") != 1):
+            with_it = "creator_quota other than 1"
+        if with_it:
+            raise ConfigError(
+                f"creator_preferences=None does not go with {with_it}: creators who take any product have ties only. "
+                "Give their lists, or leave this out."
+            )
 
 
 def _nobody(merchant_quota: ArrayLike) -> tuple[Integers, Integers]:

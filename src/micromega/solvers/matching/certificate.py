@@ -70,14 +70,15 @@ def verify(game: Game, matching: ArrayLike) -> MatchingCheck:
     """
     creator, product = _pairs_of(game, matching)
     place = game.product_rank if len(game.product_rank) else places(game.start)
-    held, owner, unwanted = _found(game, creator, product)
+    with_creator = np.bincount(creator, minlength=game.creators)
+    alone = not game.several and with_creator.max(initial=0) <= 1  # faster: nobody has several products
+    held, owner, unwanted = _found(game, creator, product, alone=alone)
     rank_of = _ranks(game)
     rank = rank_of(owner, game.merchant[game.product[held]])
     unwanted = np.unique(np.concatenate([unwanted, owner[rank < 0]]))
     held, owner, rank = held[rank >= 0], owner[rank >= 0], rank[rank >= 0]
 
     quota = game.creator_quota if game.several else np.ones(game.creators, np.int64)
-    with_creator = np.bincount(creator, minlength=game.creators)
     with_product = np.bincount(product, minlength=game.products)
     with_merchant = np.bincount(game.merchant[product], minlength=game.merchants)
     worst_of_creator = _worst(owner, place[held], game.creators)
@@ -88,7 +89,7 @@ def verify(game: Game, matching: ArrayLike) -> MatchingCheck:
     room = np.bincount(owner, minlength=game.creators) < quota
     before = np.where(room, np.iinfo(np.int64).max, worst_of_creator)
     asked = np.flatnonzero(place < np.repeat(before, np.diff(game.start)))
-    asked = asked[~np.isin(asked, held)] if game.several else asked
+    asked = asked if alone else asked[~np.isin(asked, held)]
     who = np.searchsorted(game.start, asked, side="right") - 1
     p, v = game.product[asked], game.merchant[game.product[asked]]
     own = rank_of(who, v)
@@ -134,9 +135,9 @@ def _pairs_of(game: Game, matching: ArrayLike) -> tuple[Integers, Integers]:
     return creator, matched[creator]
 
 
-def _found(game: Game, creator: Integers, product: Integers) -> tuple[Integers, Integers, Integers]:
+def _found(game: Game, creator: Integers, product: Integers, *, alone: bool) -> tuple[Integers, Integers, Integers]:
     """Pairs of the lists that are carried out, their creators, and creators with a product that is on no list."""
-    if game.several:
+    if not alone:
         owner = owners(game.start)
         keys, wanted = owner * max(game.products, 1) + game.product, creator * max(game.products, 1) + product
         held = np.flatnonzero(np.isin(keys, wanted))

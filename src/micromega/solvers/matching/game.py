@@ -6,6 +6,7 @@ and creators who take several products. Shapes: C creators, P products, V mercha
 of its list, N entries of merchants' lists.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,8 @@ def _none() -> Integers:
 class Game:
     """Preference lists and quotas; `of` makes one from lists, data frames or arrays, and checks it.
 
+    Only `of` checks: who calls the class itself, or replaces a field, vouches for what stands here.
+
     Attributes:
         start: where each creator's list begins, (C + 1,).
         product: products of the lists, best first, (M,).
@@ -35,8 +38,9 @@ class Game:
         merchant_quota: q_k, creators, (V,).
         shared_order: creators by reputation, best first, where all merchants rank alike: it then stands in place of the
             merchants' own lists, which are empty.
-        product_rank: rank of each pair on its creator's list, equal within a tie, (M,); empty without ties.
-        creator_rank: rank of each entry of the merchants' lists, (N,); empty without ties.
+        product_rank: rank of each pair on its creator's list, 0, 1, 2, … and equal within a tie, (M,); empty without
+            ties.
+        creator_rank: the same of each entry of the merchants' lists, (N,); empty without ties.
         creator_quota: products that each creator takes, (C,); empty: one each.
     """
 
@@ -140,8 +144,18 @@ class Game:
         return bool(len(self.creator_quota))
 
 
-def check_quotas(game: Game) -> None:
+def check_quotas(
+    game: Game,
+    *,
+    names: Sequence[str] | None = None,
+    advice: str = "Change the quotas, or leave the rule out with check=False.",
+) -> None:
     """Refuse quotas outside the paper's operating rule max l_j <= q_k <= Σ l_j over each merchant's products.
+
+    Args:
+        game: with the quotas.
+        names: of the merchants, for the message; their numbers where left out.
+        advice: last sentence of the message.
 
     Raises:
         ConfigError: names the first merchant and what would do.
@@ -152,10 +166,11 @@ def check_quotas(game: Game) -> None:
     wrong = np.flatnonzero((game.merchant_quota < largest) | (game.merchant_quota > total))
     if wrong.size:
         k = int(wrong[0])
+        name = str(k) if names is None else f'"{names[k]}"'
         raise ConfigError(
-            f"merchant {k} takes {game.merchant_quota[k]} creators, but its products take at most {largest[k]} each "
-            f"and {total[k]} together: its quota must lie between ({wrong.size} merchants break this rule). Change "
-            "the quotas, or leave the rule out with check=False."
+            f"merchant {name} takes {game.merchant_quota[k]} creators, but its products take at most {largest[k]} each "
+            f"and {total[k]} together: its quota must lie between (merchants that break this rule: "
+            f"{wrong.size}). {advice}"
         )
 
 

@@ -21,6 +21,8 @@ _TIE = (list, tuple, set, frozenset, np.ndarray)
 
 def whole_numbers(values: ArrayLike, name: str) -> Integers:
     """Check that values are one row of whole numbers; DataError otherwise."""
+    if np.ma.is_masked(values):
+        raise DataError(f"{name} has masked entries. Give one whole number each.")
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -45,8 +47,8 @@ def read_lists(given: Any, name: str, many: int | None, what: str) -> tuple[Inte
         what: in words, for errors.
 
     Returns:
-        Where each list begins (A + 1,), what stands there, and the rank of each, equal within a tie; no ranks where
-        no list has a tie.
+        Where each list begins (A + 1,), what stands there, and the rank of each: 0, 1, 2, … along the list, equal
+        within a tie; no ranks where no list has a tie.
 
     Raises:
         DataError: malformed lists; names the list.
@@ -59,7 +61,24 @@ def read_lists(given: Any, name: str, many: int | None, what: str) -> tuple[Inte
     _check(start, values, many, name, what)
     if len(rank) and not np.any((rank[1:] == rank[:-1]) & ~_begins(start, len(values))[1:]):
         rank = rank[:0]  # nobody is tied
-    return start, values, rank
+    return start, values, dense_ranks(start, rank)
+
+
+def dense_ranks(start: Integers, value: NDArray[Any]) -> Integers:
+    """Rank of each entry of lists in order of a value: 0, 1, 2, … along the list, up where the value changes, (M,)."""
+    if not len(value):
+        return np.zeros(0, np.int64)
+    first = _begins(start, len(value))
+    step = np.cumsum(first | np.concatenate([[True], value[1:] != value[:-1]]))
+    rank: Integers = step - np.repeat(step[np.minimum(start[:-1], len(value) - 1)], np.diff(start))
+    return rank
+
+
+def drawn_order(seed: int, many: int) -> Integers:
+    """Numbers 0 to many - 1 in an order drawn with a seed; DataError unless this is a whole number, 0 or more."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise DataError(f"seed is {seed!r}. Give a whole number, 0 or more.")
+    return np.random.default_rng(seed).permutation(many)
 
 
 def places(start: Integers) -> Integers:
@@ -126,7 +145,7 @@ def _arrays(given: tuple[Any, ...], name: str) -> tuple[Integers, Integers, Inte
     rank = whole_numbers(given[2], f"{name}[2]")
     if len(rank) != len(values):
         raise DataError(f"{name}: {len(rank)} ranks for {len(values)} indices. Give one each.")
-    falls = np.flatnonzero((np.diff(rank) < 0) & ~_begins(start, len(values))[1:]) if len(rank) else rank
+    falls = np.flatnonzero((rank[1:] < rank[:-1]) & ~_begins(start, len(values))[1:]) if len(rank) else rank
     if falls.size:
         of = int(np.searchsorted(start, falls[0], side="right")) - 1
         raise DataError(f"{name}: ranks fall within list {of}. Give each list best first, equal ranks for a tie.")

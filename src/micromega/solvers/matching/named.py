@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from micromega.errors import ConfigError, DataError
 from micromega.solvers.matching.allocation import Matching, Optimum, allocate_by_reputation, solve
 from micromega.solvers.matching.game import Game, check_quotas
-from micromega.solvers.matching.lists import owners
+from micromega.solvers.matching.lists import dense_ranks, drawn_order, owners
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -40,6 +40,7 @@ class NamedGame:
         measure: of both, for the plan's metadata.
         worth_words: what creators' lists follow, in words.
         standing_words: what merchants' lists follow, in words.
+        quotas_given: whether quotas are those of the market's tables.
         notes: how the tables were read, for people.
     """
 
@@ -57,6 +58,7 @@ class NamedGame:
     measure: str
     worth_words: str
     standing_words: str
+    quotas_given: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -87,13 +89,20 @@ class NamedGame:
             raise ConfigError("ties: kept does not go with creator_quota above 1. Choose drawn.")
         quota = np.full(len(self.creator_id), creator_quota) if creator_quota != 1 else None
         if self.by_reputation and ties == "drawn":
-            return allocate_by_reputation(
+            found = allocate_by_reputation(
                 (self.start, self.product), self.reputation, self.merchant, self.product_quota, self.merchant_quota,
-                creator_quota=quota, seed=seed,
+                creator_quota=quota, seed=seed, check=False,
             )  # fmt: skip
+            self._check_quotas(found.game)
+            return found
         game = self._game(ties, quota, seed)
-        check_quotas(game)
+        self._check_quotas(game)
         return solve(game, optimal_for)
+
+    def _check_quotas(self, game: Game) -> None:
+        instead = ", or derive quotas from the sales: problem.quotas=sales" if self.by_reputation else ""
+        advice = f"Change the column quota of merchants.parquet or products.parquet{instead}."
+        check_quotas(game, names=self.merchant_id.tolist(), advice=advice)
 
     def _game(self, ties: Ties, quota: Integers | None, seed: int) -> Game:
         standing, owner = self.standing_of_pairs, owners(self.start)
@@ -111,8 +120,8 @@ class NamedGame:
             merchant=self.merchant,
             product_quota=self.product_quota,
             merchant_quota=self.merchant_quota,
-            product_rank=tie_ranks(self.start, self.worth) if kept else np.zeros(0, np.int64),
-            creator_rank=tie_ranks(start, value) if kept else np.zeros(0, np.int64),
+            product_rank=dense_ranks(self.start, self.worth) if kept else np.zeros(0, np.int64),
+            creator_rank=dense_ranks(start, value) if kept else np.zeros(0, np.int64),
             creator_quota=np.zeros(0, np.int64) if quota is None else quota,
         )
 
@@ -133,7 +142,7 @@ def ranked(
     Returns:
         Where each list begins (A + 1,), the entries, and their values.
     """
-    lot = np.random.default_rng(seed).permutation(len(what))
+    lot = drawn_order(seed, len(what))
     order = np.lexsort((lot, -value, owner))
     owner, what, value = owner[order], what[order], value[order]
     size = np.bincount(owner, minlength=agents)
@@ -143,15 +152,6 @@ def ranked(
         what, value = what[kept], value[kept]
         start = np.concatenate([[0], np.cumsum(np.minimum(size, longest))])
     return start, what, value
-
-
-def tie_ranks(start: Integers, value: Reals) -> Integers:
-    """Rank of each entry of lists that are sorted by falling value, equal where the values are, (M,)."""
-    first = np.zeros(len(value), bool)
-    first[start[:-1][start[:-1] < len(value)]] = True
-    step = np.cumsum(first | np.concatenate([[True], value[1:] != value[:-1]])[: len(value)])
-    rank: Integers = step - np.repeat(step[np.minimum(start[:-1], max(len(value) - 1, 0))], np.diff(start))
-    return rank
 
 
 def even_quotas(share: Reals, product_share: Reals, merchant: Integers, places: int) -> tuple[Integers, Integers]:

@@ -39,7 +39,8 @@ def game_from_orders(
         measure: spending (GT) or frequency (FMC).
         places: creators that all merchants take together, about; as many as there are customers where left out.
         longest: most products of a list; no limit where left out.
-        quotas: tables merchants and products whose quotas hold; by sales and places where left out.
+        quotas: tables merchants and products whose quotas hold, products that nobody bought included; by sales and
+            places where left out.
         seed: of the order of products that a creator values alike.
 
     Returns:
@@ -57,6 +58,8 @@ def game_from_orders(
         codes(rows[name]) for name in ("customer_id", "product_id", "merchant_id")
     )
     merchant = _merchant_of(product, merchant_of_row, product_id, merchant_id)
+    if quotas is not None:
+        product_id, merchant, product = _with_unsold(quotas[1], product_id, merchant, product, merchant_id)
     amount, (_, order) = _amount(rows), codes(rows["order_id"])
     pair, value = _valued(measure, creator, product, order, amount, len(product_id))
     wanting, wanted = np.divmod(pair, len(product_id))
@@ -78,6 +81,7 @@ def game_from_orders(
         product_quota=l_j,
         merchant_quota=q,
         measure=measure,
+        quotas_given=quotas is not None,
         worth_words=WORTH_WORDS[measure],
         standing_words=STANDING_WORDS[measure],
     )
@@ -128,6 +132,25 @@ def _merchant_of(
             f'"{merchant_id[found[product[row]]]}". Give each merchant\'s product an id of its own.'
         )
     return found
+
+
+def _with_unsold(
+    products: pa.Table, product_id: NDArray[np.str_], merchant: Integers, product: Integers,
+    merchant_id: NDArray[np.str_],
+) -> tuple[NDArray[np.str_], Integers, Integers]:  # fmt: skip
+    """Add these merchants' products that no order holds: their quotas count towards Σ l_j.
+
+    Returns:
+        Ids and merchants of all products, (P,), and the product of each row.
+    """
+    mine = pc.is_in(products["merchant_id"], pa.array(merchant_id.tolist()))
+    sold = pc.is_in(products["product_id"], pa.array(product_id.tolist()))
+    more = products.filter(pc.and_(pc.and_(mine, pc.is_valid(products["quota"])), pc.invert(sold)))
+    ids = np.concatenate([product_id, np.asarray(more["product_id"].to_pylist(), str)])
+    of = np.asarray(more["merchant_id"].to_pylist(), str)
+    merchants = np.concatenate([merchant, np.searchsorted(merchant_id, of)])
+    order = np.argsort(ids, kind="stable")
+    return ids[order], merchants[order], np.argsort(order)[product]
 
 
 def _valued(

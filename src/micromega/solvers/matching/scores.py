@@ -80,14 +80,16 @@ def game_from_scores(
 
     Raises:
         ConfigError: places or longest below 1, an unknown `merchants_rank_by`, or no effectiveness for it.
-        DataError: a table that is needed is missing, or has no row for these brands.
+        DataError: a table that is needed is missing, has no row for these brands, or names a pair twice; a score or
+            price is no finite number.
     """
     if (places is not None and places < 1) or (longest is not None and longest < 1):
         raise ConfigError("places and longest must be 1 or more.")
     if not affinity.num_rows:
         raise DataError("affinity: no row. Score brands and creators first (evaluate.py).")
     (merchant_id, brand), (creator_id, creator) = codes(affinity["brand_id"]), codes(affinity["creator_id"])
-    score = np.asarray(affinity["score"].to_numpy(), np.float64)
+    score = _finite(affinity, "score", "affinity")
+    _check_once(brand * len(creator_id) + creator, affinity, ("brand_id", "creator_id"), "affinity")
     offers = _shops(market, merchant_id, brand) or _commissions(market, merchant_id, brand, creator_id, creator)
     standing, words = _standing(
         merchants_rank_by, market, effectiveness, measure, merchant_id, brand, creator_id, creator, score
@@ -117,6 +119,7 @@ def game_from_scores(
         product_quota=l_j,
         merchant_quota=q,
         measure=merchants_rank_by,
+        quotas_given=offers.quotas is not None,
         worth_words="affinity × pay" if np.any(offers.pay != 1) else "affinity",
         standing_words=words,
         notes=(offers.note,),
@@ -176,7 +179,8 @@ def _commissions(
             raise DataError("prices: none of the scored creators has a price. Give theirs, or leave the table out.")
         kinds, kind = codes(prices["content_type"])
         of_creator = np.searchsorted(creator_id, np.asarray(prices["creator_id"].to_pylist(), str))
-        asked = np.asarray(prices["price"].to_numpy(), np.float64)
+        asked = _finite(prices, "price", "prices")
+        _check_once(of_creator * len(kinds) + kind, prices, ("creator_id", "content_type"), "prices")
         note = (
             "Merchants are the scored brands; what a brand offers are kinds of content "
             f"({', '.join(kinds.tolist())}), and the pay is the creator's price. Places are shared evenly."
@@ -191,6 +195,23 @@ def _commissions(
         quotas=None,
         note=note,
     )
+
+
+def _finite(table: pa.Table, column: str, name: str) -> Reals:
+    values = np.asarray(pc.fill_null(table[column], np.nan).to_numpy(zero_copy_only=False), np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        raise DataError(f"{name}: {wrong.size} rows have no finite {column} (first: row {wrong[0]}). Give one number.")
+    return values
+
+
+def _check_once(key: Integers, table: pa.Table, columns: tuple[str, str], name: str) -> None:
+    """Refuse a table that has two rows for one pair."""
+    _, first, many = np.unique(key, return_index=True, return_counts=True)
+    if np.any(many > 1):
+        row = int(first[many > 1][0])
+        pair = ", ".join(f'{column} "{table[column][row].as_py()}"' for column in columns)
+        raise DataError(f"{name}: several rows for {pair} ({np.sum(many > 1)} such pairs). Keep one.")
 
 
 def _each_of(key: Integers, other: Integers) -> tuple[Integers, Integers]:
@@ -239,7 +260,7 @@ def _effectiveness(
         raise DataError("effectiveness: no row for an event of the scored brands. Evaluate with these brands' events.")
     key = of_event[event][known] * len(creator_id) + of_name[who][known]
     pair, code = np.unique(key, return_inverse=True)
-    mean = np.bincount(code, weights=np.asarray(table["mean"].to_numpy(), np.float64)[known]) / np.bincount(code)
+    mean = np.bincount(code, weights=_finite(table, "mean", "effectiveness")[known]) / np.bincount(code)
     wanted = brand * len(creator_id) + creator
     found = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
     return np.where(pair[found] == wanted, mean[found], np.nan)
