@@ -7,10 +7,8 @@ import pytest
 
 from micromega.solvers.cascade.config import CascadeConfig
 
-SMALL = (
-    "problem.simulations=200 problem.samples=64 problem.starts=1 problem.time_bounds=[1] problem.alternatives=0 "
-    "problem.candidates=40"
-)
+FEW = "problem.simulations=200"
+SMALL = f"{FEW} problem.starts=1 problem.time_bounds=[1] problem.alternatives=0 problem.candidates=40"
 SMALL_MARKET = "market.creators=120 market.brands=12 market.posts=4"
 FRIENDS = "ann bob\nbob cy\ncy dan\nann eve\neve fay\nfay gil\nbob gil\ngil hal\n"
 
@@ -24,7 +22,11 @@ def test_the_page_holds(page, run_commands, tmp_path, capsys):
     (tmp_path / "friends.txt").write_text(FRIENDS, encoding="utf-8")
     before = page.split("## The document's network")[0]
     ours = "\n".join(line for line in before.splitlines() if "market=simulated" in line)
-    assert run_commands(ours, f"{SMALL} {SMALL_MARKET}") == ["optimize"] * 3
+    lines = {
+        reach: [line for line in ours.splitlines() if ("objective=influence" in line) == reach] for reach in (0, 1)
+    }
+    assert run_commands("\n".join(lines[0]), f"{SMALL} {SMALL_MARKET}") == ["optimize"] * 2
+    assert run_commands("\n".join(lines[1]), f"{FEW} {SMALL_MARKET}") == ["optimize"]
     others = "\n".join(line for line in before.splitlines() if "market=edge_list" in line)
     assert run_commands(others, SMALL) == ["optimize"]
     folders = {path.parent for path in (tmp_path / "runs" / "optimize").glob("*/plan.parquet")}

@@ -3,6 +3,7 @@
 import doctest
 import re
 
+import pyarrow.parquet as pq
 import pytest
 
 from micromega.models.diffusion.config import (
@@ -29,7 +30,10 @@ def page(path):
 @pytest.mark.filterwarnings("ignore:.*smaller than the logging interval")
 @pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training")
 def test_the_commands_leave_the_files(page, run_commands, tmp_path):
-    assert run_commands(page, SMALL) == ["train", "evaluate"]
+    assert run_commands(page, SMALL) == ["train", "evaluate", "optimize"]
+    (plan,) = (tmp_path / "runs" / "optimize").glob("*/plan.parquet")
+    assert pq.read_table(plan)["volume"].to_pylist() == [10.0, 30.0]
+    assert "learned from exposures" in (plan.parent / "report.html").read_text(encoding="utf-8")
     left = {path.name for path in (tmp_path / "runs" / "evaluate").glob("*/*")}
     named = set(re.findall(r"^\| `(\w+\.(?:parquet|json|html))`", page, flags=re.MULTILINE))
     assert len(named) == 4

@@ -21,6 +21,7 @@ from micromega.solvers.cascade.certificate import certify
 from micromega.solvers.cascade.certificate_influence import certify_influence
 from micromega.solvers.cascade.evidence import gather
 from micromega.solvers.cascade.from_market import SocialNetwork
+from micromega.solvers.plan import Status
 
 UGLY = "<b>Ann & Bob</b>"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -56,6 +57,7 @@ def report_fixture(social: SocialNetwork) -> NeedsReport:
         market="<i>town</i>",
         social=social,
         candidates=rows,
+        available=MANY,
         names=NAMES,
         needs=NEEDS,
         creators=match.creators,
@@ -70,6 +72,8 @@ def report_fixture(social: SocialNetwork) -> NeedsReport:
         competition=False,
         activation="the likeliest path alone",
         method="local search",
+        every_set=False,
+        sampled=False,
     )
 
 
@@ -87,7 +91,11 @@ def test_the_page_shows_the_plan_and_nothing_else_runs(report: NeedsReport) -> N
         assert f"{process:.2f}" in page.text
     for bound in report.bounds:
         assert f"Time bound: {bound.words}" in page.text
-    assert page.text.count("the plan") >= 1
+    plans = re.findall(r'<td class="n">(\d+) <span class="tag">the plan</span>', html)
+    assert plans == ["1"]  # local search: nothing in the table is cheaper
+    assert html.count("first choice</span>") == len(report.bounds) - 1
+    assert page.text.count("holds") == sum(not name.startswith(("cost_", "needs.")) for name in checks(report))
+    assert len(re.findall(r">found<", html)) == 2 + len(NAMES)
     assert html == render_needs(report, facts={"signature": "abc", "packages": {"numpy": "2"}})
 
 
@@ -113,11 +121,68 @@ def test_every_account_and_every_edge_is_drawn_once(report: NeedsReport) -> None
     assert longest.count("M") == len(links)
 
 
+def checks(report: NeedsReport) -> list[str]:
+    return [check.name for check in report.certificate.checks]
+
+
+def test_what_was_proved_is_said_and_no_more(report: NeedsReport) -> None:
+    best = dataclasses.replace(report.certificate, status=Status.OPTIMAL)
+    some = dataclasses.replace(report, every_set=True, available=MANY + 5)
+    sampled = dataclasses.replace(report, every_set=True, sampled=True)
+    for of, badge, words in (
+        (report, "Certified", "the search proves nothing"),
+        (dataclasses.replace(report, certificate=best), "Certified best", "No other set of available creators"),
+        (some, "Best of the 40 considered", "5 available creators were left out"),
+        (sampled, "Best of the 40 considered", "other samples may say otherwise"),
+    ):
+        html = render_needs(of, facts={})
+        assert re.search(rf'class="badge good">{badge}<', html)
+        assert words in html
+
+
+def test_a_cheaper_set_than_the_plan_and_nobody_to_stand_by_are_said(report: NeedsReport) -> None:
+    own = report.bounds[-1]
+    assert "less than the plan" not in render_needs(report, facts={})
+    plan = dataclasses.replace(own.first, cost=own.first.cost + 100)
+    others = tuple(one for one in own.sets if not one.first)[:1]
+    worse = dataclasses.replace(own, sets=(*others, plan))
+    html = render_needs(dataclasses.replace(report, bounds=(worse,)), facts={})
+    text = Page(html, VOID).text
+    assert "1 set of the table costs less than the plan" in text
+    assert len(worse.irreplaceable) == len(NAMES) - len(others[0].without)
+    assert "no set stands by for" in text
+    assert "no set stands by for" not in render_needs(dataclasses.replace(report, bounds=(own,)), facts={})
+
+
+def test_of_many_accounts_the_caption_says_what_is_drawn(report: NeedsReport) -> None:
+    many, rng = 4_039, np.random.default_rng(3)
+    pairs = np.unique(rng.integers(0, many, (9_000, 2)), axis=0)
+    large = dataclasses.replace(
+        report.social,
+        network=Network.of(pairs, 0.1, nodes=many),
+        account_id=tuple(f"c{i}" for i in range(many)),
+        name=tuple(f"c{i}" for i in range(many)),
+    )
+    wide = np.zeros((len(NAMES), many))
+    wide[:, :MANY] = report.donation
+    shown = dataclasses.replace(report, social=large, donation=wide)
+    html = render_needs(shown, facts={})
+    links = len(np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0))
+    assert f"Drawn: 6,000 of {links:,} links between them (at random)." in html.split("<figcaption>")[1]
+    svg = ET.fromstring(cascade_map.network_of_needs(shown))
+    longest = max((path.get("d", "") for path in svg.iter("path")), key=len)
+    assert longest.count("M") == cascade_map.MOST_EDGES
+    assert len(list(svg.iter("use"))) == many + 2 * len(NAMES)
+    assert "Drawn:" not in render_needs(report, facts={})
+
+
 def test_circles_of_the_framework_are_the_sets(report: NeedsReport) -> None:
     svg = cascade_plots.framework(report)
     texts = ["".join(text.itertext()) for text in ET.fromstring(svg).iter("text")]
-    for rank in range(1, 1 + max(len(bound.sets) for bound in report.bounds)):
-        assert texts.count(str(rank)) >= sum(len(bound.sets) >= rank for bound in report.bounds)
+    ranks = [int(text) for text in texts if text.strip().isdecimal()]
+    inside = [i + 1 for bound in report.bounds for i in range(len(bound.sets))]
+    places = [ranks[i : i + len(inside)] for i in range(len(ranks))]
+    assert inside in places  # a number for each set, in its order; the others are of the axes
     assert cascade_plots._beside([1.0, 1.01, 1.02, 5.0, 5.01], 0.5) == [0, 1, 2, 0, 1]
 
 

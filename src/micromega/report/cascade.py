@@ -6,6 +6,7 @@ from typing import Any
 
 from micromega.report import words
 from micromega.report.cascade_content import Bound, InfluenceReport, NeedsReport
+from micromega.report.cascade_map import drawn_of_influence, drawn_of_needs
 from micromega.report.cascade_plots import INFLUENCE_FIGURES, NEEDS_FIGURES
 from micromega.report.environment import environment
 from micromega.report.sizing import lineage_rows
@@ -44,6 +45,7 @@ def render_needs(report: NeedsReport, *, facts: Mapping[str, Any]) -> str:
         badge=_badge(report),
         rows=_rows(report),
         bounds=[_ranked(report, bound) for bound in report.bounds],
+        drawn=drawn_of_needs(report),
         figures={name: Markup(draw(report)) for name, draw in NEEDS_FIGURES.items()},  # noqa: S704 (escaped by both)
         lineage=lineage_rows(facts),
     )
@@ -68,6 +70,7 @@ def render_influence(report: InfluenceReport, *, facts: Mapping[str, Any]) -> st
         guarantee=report.found.guarantee,
         rows=rows,
         priced=any(row["price"] is not None for row in rows),
+        drawn=drawn_of_influence(report),
         figures={name: Markup(draw(report)) for name, draw in INFLUENCE_FIGURES.items()},  # noqa: S704 (as above)
         lineage=lineage_rows(facts),
     )
@@ -79,7 +82,13 @@ def _badge(report: NeedsReport) -> tuple[str, str, str]:
         return "bad", "Do not use", "The independent check rejects this plan."
     kept = "Awareness, cost and efficiency were recomputed by code that did not make the plan."
     if report.certificate.status is Status.OPTIMAL:
-        return "good", "Certified best", f"{kept} No other set of these creators costs less."
+        return "good", "Certified best", f"{kept} No other set of available creators costs less by the closed form."
+    if report.every_set:
+        least = f"{kept} No set of the {len(report.candidates):,} creators considered costs less"
+        least += " by the cascades that were sampled: other samples may say otherwise." if report.sampled else "."
+        left_out = report.available - len(report.candidates)
+        more = f" {left_out:,} available creators were left out (problem.candidates)." if left_out else ""
+        return "good", f"Best of the {len(report.candidates):,} considered", least + more
     return "good", "Certified", f"{kept} A better set may exist: the search proves nothing."
 
 
@@ -102,17 +111,24 @@ def _rows(report: NeedsReport) -> list[dict[str, Any]]:
 
 
 def _ranked(report: NeedsReport, bound: Bound) -> dict[str, Any]:
-    """One time bound as rows; who differs from the best set is told apart."""
+    """One time bound as rows; who differs from the first choice is told apart."""
     names = [report.social.name[v] for v in report.candidates.tolist()]
-    best = set(bound.sets[0].creators.tolist())
+    first = set(bound.first.creators.tolist())
     sets = [
         {
             "rank": i + 1,
             "cost": one.cost,
             "efficiency": one.efficiency,
-            "creators": [(names[row], row not in best) for row in one.creators.tolist()],
+            "creators": [(names[row], row not in first) for row in one.creators.tolist()],
             "without": [names[row] for row in one.without],
+            "first": one.first,
         }
         for i, one in enumerate(bound.sets)
     ]
-    return {"words": bound.words, "own": bound.own, "sets": sets}
+    return {
+        "words": bound.words,
+        "own": bound.own,
+        "sets": sets,
+        "cheaper": sum(one.cost < bound.first.cost for one in bound.sets),
+        "irreplaceable": [names[row] for row in bound.irreplaceable],
+    }

@@ -17,7 +17,7 @@ NEEDS_LIMITS = (
     "Everybody is assumed to act as the edge probabilities say, once, and independently of others.",
     "The closed form multiplies chances as if creators reached an account independently; the process does not.",
     "An account donates one need, the one that arrived first; of several at the same step each is as likely.",
-    "Local search proves nothing: a better set may exist.",
+    "Unless the certificate says that the plan is the best, a better set may exist.",
     "A network that misses accounts or edges misjudges awareness by as much.",
 )
 """What every report of creators for needs must admit."""
@@ -35,13 +35,24 @@ class Bound:
 
     Attributes:
         steps: of a cascade at most; None: no limit.
-        sets: the best first; creators are rows of the candidates.
+        sets: by rising cost; creators are rows of the candidates.
         own: whether this is the plan's own time bound.
     """
 
     steps: int | None
     sets: tuple[Alternative, ...]
     own: bool = False
+
+    @property
+    def first(self) -> Alternative:
+        """The first choice, for whose creators the other sets stand by: of the own bound, the plan."""
+        return next(one for one in self.sets if one.first)
+
+    @property
+    def irreplaceable(self) -> tuple[int, ...]:
+        """Creators of the first choice that no other set here does without, rows."""
+        replaced = {row for one in self.sets for row in one.without}
+        return tuple(dict.fromkeys(row for row in self.first.creators.tolist() if row not in replaced))
 
     @property
     def words(self) -> str:
@@ -57,6 +68,7 @@ class NeedsReport:
         market: name.
         social: the network.
         candidates: account of each row of the activation matrix, (K,).
+        available: creators that might have been candidates.
         names: of the needs.
         needs: V, accounts, (J,).
         creators: account of each need's creator, (J,).
@@ -69,12 +81,15 @@ class NeedsReport:
         competition: whether the plan was made for the process; else for the closed form.
         activation: how G_P was computed, in words.
         method: how creators were found, in words.
+        every_set: whether every set of the candidates was looked at.
+        sampled: whether chances of the closed form come from simulated cascades.
         limits: one or two sentences each.
     """
 
     market: str
     social: SocialNetwork
     candidates: Integers
+    available: int
     names: tuple[str, ...]
     needs: Floats
     creators: Integers
@@ -87,6 +102,8 @@ class NeedsReport:
     competition: bool
     activation: str
     method: str
+    every_set: bool
+    sampled: bool
     limits: tuple[str, ...] = NEEDS_LIMITS
 
     @property

@@ -10,6 +10,7 @@ from micromega.report.cascade_content import InfluenceReport, NeedsReport
 from micromega.report.cascade_layout import layout
 from micromega.report.drawing import ACCENT, GRID, MUTED, PAPER, WARM, WIDE, svg
 from micromega.solvers.cascade.from_market import SocialNetwork
+from micromega.solvers.cascade.network import Network
 
 from matplotlib.axes import Axes  # isort: skip  # drawing.py has said what to install if it is missing
 from matplotlib.figure import Figure  # isort: skip
@@ -48,7 +49,7 @@ def network_of_needs(report: NeedsReport) -> str:
     ]
     described = (
         f"{report.social.network.nodes:,} accounts; creators of {len(report.names)} needs and the accounts that they "
-        f"reach; {int((chance >= 0.5).sum()):,} accounts are reached more likely than not."
+        f"reach; {int((chance >= 0.5).sum()):,} accounts are reached more likely than not. " + drawn_of_needs(report)
     )
     return _network(report.social, report.creators, chance, likely, labels, "Network and creators", described)
 
@@ -56,9 +57,39 @@ def network_of_needs(report: NeedsReport) -> str:
 def network_of_influence(report: InfluenceReport) -> str:
     """All accounts, darker where the seeds reach them more likely."""
     seeds = report.found.seeds
-    described = f"{report.social.network.nodes:,} accounts; {len(seeds)} seeds and the accounts that they reach."
+    described = f"{report.social.network.nodes:,} accounts; {len(seeds)} seeds and the accounts that they reach. "
+    described += drawn_of_influence(report)
     nobody = np.zeros(report.social.network.nodes, np.int64)
     return _network(report.social, seeds, report.reached, nobody, [], "Network and seeds", described)
+
+
+def drawn_of_needs(report: NeedsReport) -> str:
+    """What `network_of_needs` leaves out, a sentence; empty if nothing."""
+    return _drawn(report.social.network, report.creators, report.donation.sum(axis=0))
+
+
+def drawn_of_influence(report: InfluenceReport) -> str:
+    """What `network_of_influence` leaves out, a sentence; empty if nothing."""
+    return _drawn(report.social.network, report.found.seeds, report.reached)
+
+
+def _drawn(network: Network, chosen: Integers, chance: Floats) -> str:
+    shown, _, pairs = _picture(network, chosen, chance)
+    parts = []
+    if len(shown) < network.nodes:
+        parts.append(f"{len(shown):,} of {network.nodes:,} accounts (those most likely reached)")
+    if len(pairs) > MOST_EDGES:
+        parts.append(f"{MOST_EDGES:,} of {len(pairs):,} links between them (at random)")
+    return f"Drawn: {' and '.join(parts)}." if parts else ""
+
+
+def _picture(network: Network, chosen: Integers, chance: Floats) -> tuple[Integers, Integers, Integers]:
+    """Accounts in the picture (S,), number of each account in it or -1 (N,), and links by these numbers (L, 2)."""
+    shown = _shown(network.nodes, chosen, chance, np.diff(network.start) + np.diff(network.reverse.start))
+    number = np.full(network.nodes, -1)
+    number[shown] = np.arange(len(shown))
+    pairs = np.column_stack([number[network.source], number[network.target]])
+    return shown, number, np.unique(np.sort(pairs[(pairs >= 0).all(axis=1)], axis=1), axis=0)
 
 
 def _network(
@@ -70,19 +101,11 @@ def _network(
     title: str,
     described: str,
 ) -> str:
-    network = social.network
-    shown = _shown(network.nodes, chosen, chance, np.diff(network.start) + np.diff(network.reverse.start))
-    number = np.full(network.nodes, -1)
-    number[shown] = np.arange(len(shown))
-    pairs = np.column_stack([number[network.source], number[network.target]])
-    pairs = np.unique(np.sort(pairs[(pairs >= 0).all(axis=1)], axis=1), axis=0)
+    shown, number, pairs = _picture(social.network, chosen, chance)
     at = layout(len(shown), pairs)
     drawn = pairs
     if len(pairs) > MOST_EDGES:
         drawn = pairs[np.sort(np.random.default_rng(0).choice(len(pairs), MOST_EDGES, replace=False))]
-        described += f" {MOST_EDGES:,} of {len(pairs):,} links are drawn."
-    if len(shown) < network.nodes:
-        described += f" {len(shown):,} accounts are drawn."
     size = float(np.interp(len(shown), [50, 400, 4_000], [9.0, 5.0, 2.8]))
 
     def draw(figure: Figure) -> None:

@@ -105,22 +105,22 @@ def diffusion(report: NeedsReport) -> str:
 
 
 def framework(report: NeedsReport) -> str:
-    """Figure 4: sets of creators by time bound and cost; the best of each bound is filled."""
+    """Figure 4: sets of creators by time bound and cost; the first choice of each bound is filled."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         span = max(one.cost for bound in report.bounds for one in bound.sets)
         for x, bound in enumerate(report.bounds):
             costs = [one.cost for one in bound.sets]
-            for i, (cost, beside) in enumerate(zip(costs, _beside(costs, 0.085 * span), strict=True)):
-                best, at = i == 0, x + 0.13 * beside
+            for i, (one, beside) in enumerate(zip(bound.sets, _beside(costs, 0.085 * span), strict=True)):
+                cost, first, at = one.cost, one.first, x + 0.13 * beside
                 axes.plot(
                     [at],
                     [cost],
                     "o",
                     markersize=17,
-                    color=ACCENT if best else PAPER,
-                    markeredgecolor=ACCENT if best else MUTED,
+                    color=ACCENT if first else PAPER,
+                    markeredgecolor=ACCENT if first else MUTED,
                 )
                 axes.text(
                     at,
@@ -129,7 +129,7 @@ def framework(report: NeedsReport) -> str:
                     ha="center",
                     va="center_baseline",
                     fontsize=10.5,
-                    color=PAPER if best else INK,
+                    color=PAPER if first else INK,
                 )
         labels = [bound.words + ("\n(the plan)" if bound.own else "") for bound in report.bounds]
         axes.set_xticks(range(len(labels)), labels)

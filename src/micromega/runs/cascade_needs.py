@@ -20,9 +20,9 @@ from micromega.solvers.cascade.config import CascadeConfig
 from micromega.solvers.cascade.evidence import Evidence, gather
 from micromega.solvers.cascade.fitting import SIMULATIONS, match_process
 from micromega.solvers.cascade.from_market import SocialNetwork, named_needs
-from micromega.solvers.cascade.needs import Match, match_needs
+from micromega.solvers.cascade.needs import Match, costs_nothing, match_needs
 from micromega.solvers.cascade.opim import derived_seed
-from micromega.solvers.plan import Certificate
+from micromega.solvers.plan import Certificate, Status
 
 log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
@@ -45,11 +45,12 @@ _METHODS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Task:
-    """What is asked for: creators among `rows` of the network, one for each need."""
+    """What is asked for: creators among `rows` of the network, which are all or some of the `available`."""
 
     config: CascadeConfig
     seed: int
     social: SocialNetwork
+    available: Integers
     rows: Integers
     names: tuple[str, ...]
     needs: Floats
@@ -172,21 +173,37 @@ def plan_needs(run: PlanningRun, social: SocialNetwork) -> float:
 def _task(run: PlanningRun, social: SocialNetwork) -> _Task:
     """Check what is asked for."""
     config: CascadeConfig = run.request.problem
-    if config.objective == "competition" and (config.allow_repeats or config.method != "local_search"):
-        raise ConfigError(
-            "problem.objective=competition works with problem.method=local_search and problem.allow_repeats=false: in "
-            "the process an account donates one need."
-        )
-    names, needs = named_needs(config.needs)
+    names, needs = named_needs(config.needs or ())
     if needs.sum() > social.network.nodes:
         log.warning(
             "Needs sum to %g accounts; the network has %d: some must stay unmet.", needs.sum(), social.network.nodes
         )
     out = social.positions(config.unavailable)
+    available = np.setdiff1d(social.creators, out)
+    if not len(available):
+        raise ConfigError(
+            f"problem.unavailable names all {len(social.creators)} creators of the network. Leave some available."
+            if len(social.creators)
+            else "The network has no creators (kind of the table accounts), so nobody can be chosen."
+        )
+    if len(needs) > len(available) and not config.allow_repeats:
+        raise ConfigError(
+            f"problem.needs: {len(needs)} needs and {len(available)} available creators, and each need takes one of "
+            "its own. Ask for fewer needs, rule fewer out (problem.unavailable), or set problem.allow_repeats=true."
+        )
     rows = social.candidates(config.candidates, out)
-    if len(rows) < len(np.setdiff1d(social.creators, out)):
-        log.info("%d of %d creators are considered (problem.candidates).", len(rows), len(social.creators))
-    return _Task(config=config, seed=run.request.seed, social=social, rows=rows, names=names, needs=needs)
+    if len(rows) < len(available):
+        log.info("%d of %d available creators are considered (problem.candidates).", len(rows), len(available))
+    return _Task(
+        config=config, seed=run.request.seed, social=social, available=available, rows=rows, names=names, needs=needs
+    )
+
+
+def _status(task: _Task, match: Match) -> Status:
+    """What is proved of all available creators, by chances that are exact."""
+    exact = task.method == "best_path" and not task.competition
+    of_all = len(task.rows) == len(task.available) or costs_nothing(match.cost, task.needs)
+    return match.status if exact and of_all else Status.FEASIBLE
 
 
 def _checked(task: _Task, match: Match, creators: Integers) -> tuple[Evidence, Certificate]:
@@ -215,9 +232,9 @@ def _checked(task: _Task, match: Match, creators: Integers) -> tuple[Evidence, C
         claimed=match.awareness,
         claimed_error=error,
         competition=task.competition,
-        allowed=task.rows,
+        allowed=task.available,
         allow_repeats=config.allow_repeats,
-        status=match.status,
+        status=_status(task, match),
         seed=check,
         steps=config.steps,
     )
@@ -240,6 +257,7 @@ def _report(
         market=market,
         social=task.social,
         candidates=task.rows,
+        available=len(task.available),
         names=task.names,
         needs=task.needs,
         creators=creators,
@@ -252,6 +270,8 @@ def _report(
         competition=task.competition,
         activation=chances + within,
         method=how if task.competition else _METHODS[match.method],
+        every_set=match.method == "exhaustive",
+        sampled=task.method == "monte_carlo",
     )
 
 

@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
+from micromega.errors import ConfigError
 from micromega.solvers.cascade import activation_matrix, match_needs
-from micromega.solvers.cascade.alternatives import ranked_alternatives
+from micromega.solvers.cascade.alternatives import ranked_alternatives, without_each
 from micromega.solvers.cascade.awareness import awareness, cost
+from micromega.solvers.cascade.needs import TooFewCreatorsError
 
 NEEDS = [2.0, 3.5]
 
@@ -28,6 +30,8 @@ def test_whoever_says_no_the_best_without_them_stands_ready() -> None:
     first, *others = ranked_alternatives(activation, NEEDS)
     assert first.cost == pytest.approx(best_without(activation, set()))
     assert not first.without
+    assert first.first
+    assert not any(one.first for one in others)
     for gone in first.creators.tolist():
         ready = [one for one in others if gone in one.without]
         assert min(one.cost for one in ready) == pytest.approx(best_without(activation, {gone}))
@@ -39,13 +43,27 @@ def test_whoever_says_no_the_best_without_them_stands_ready() -> None:
         assert one.cost == pytest.approx(float(cost(NEEDS, awareness(activation, one.creators))))
 
 
-def test_a_given_set_stands_first_and_the_unavailable_in_none() -> None:
+def test_a_given_set_is_the_first_choice_wherever_its_cost_puts_it() -> None:
     activation = chances()
-    best = match_needs(activation, NEEDS, method="fast")
-    sets = ranked_alternatives(activation, NEEDS, best=best, unavailable=[5], most=1)
-    np.testing.assert_array_equal(sets[0].creators, best.creators)
+    given = match_needs(activation, NEEDS, method="random", seed=1)
+    sets = ranked_alternatives(activation, NEEDS, best=given, unavailable=[5], most=1)
     assert len(sets) == 2
-    assert 5 not in sets[1].creators
+    other, plan = sets  # what local search finds without one of the drawn is cheaper
+    assert other.cost < plan.cost == pytest.approx(given.cost)
+    assert (plan.first, other.first) == (True, False)
+    np.testing.assert_array_equal(plan.creators, given.creators)
+    assert 5 not in other.creators
+
+
+def test_only_too_few_creators_leave_somebody_without_a_stand_by() -> None:
+    first = match_needs(chances(), NEEDS)
+
+    def solve(error: Exception) -> None:
+        raise error
+
+    assert len(without_each(lambda gone: solve(TooFewCreatorsError("none")), first)) == 1
+    with pytest.raises(ConfigError, match="seed"):
+        without_each(lambda gone: solve(ConfigError("seed is -1")), first)
 
 
 def test_nobody_is_left_to_replace_anybody() -> None:

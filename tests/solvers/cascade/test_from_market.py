@@ -4,7 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from micromega.config.validate import build
 from micromega.errors import ConfigError, DataError
+from micromega.solvers.cascade.config import CascadeConfig
 from micromega.solvers.cascade.from_market import named_needs, social_network
 
 
@@ -98,8 +100,54 @@ def test_needs_have_names() -> None:
     names, volumes = named_needs({"water": 2, "tents": 0})
     assert names == ("water", "tents")
     assert volumes.tolist() == [2.0, 0.0]
-    for nothing in (None, (), {}):
-        with pytest.raises(ConfigError, match="nothing is said of what is needed"):
-            named_needs(nothing)
-    with pytest.raises(ConfigError, match="all volumes are 0"):
-        named_needs([0, 0])
+
+
+def asked(**settings: object) -> CascadeConfig:
+    config: CascadeConfig = build(CascadeConfig, {"needs": [1, 2], **settings}, "problem.", "here")
+    return config
+
+
+@pytest.mark.parametrize("nothing", [None, (), {}])
+def test_needs_must_be_said(nothing: object) -> None:
+    with pytest.raises(ConfigError, match="nothing is said of what is needed"):
+        asked(needs=nothing)
+
+
+@pytest.mark.parametrize("wrong", [[0, 0], {"a": "x"}, "x", [float("inf")], [True]])
+def test_needs_are_volumes(wrong: object) -> None:
+    with pytest.raises(ConfigError, match=r"^problem\.needs[^\n]*$"):
+        asked(needs=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("seeds", {"seeds": 2}),
+        ("budget", {"budget": 9}),
+        ("epsilon", {"objective": "competition", "epsilon": 0.2}),
+        ("samples", {"samples": 64}),
+        ("starts", {"method": "qga", "starts": 3}),
+        ("needs", {"objective": "influence"}),
+        ("method", {"objective": "influence", "needs": None, "method": "fast"}),
+        ("activation", {"objective": "influence", "needs": None, "activation": "monte_carlo"}),
+        ("allow_repeats", {"objective": "influence", "needs": None, "allow_repeats": True}),
+        ("time_bounds", {"objective": "influence", "needs": None, "time_bounds": [1]}),
+        ("candidates", {"objective": "influence", "needs": None, "candidates": 10}),
+    ],
+)
+def test_a_setting_that_is_never_read_is_refused_by_name(name: str, settings: dict) -> None:
+    with pytest.raises(ConfigError, match=f"^problem.{name} is for "):
+        asked(**settings)
+
+
+def test_settings_that_are_read_are_taken() -> None:
+    asked(activation="monte_carlo", samples=64)
+    asked(objective="competition", samples=64, starts=2)
+    asked(objective="influence", needs=None, seeds=2, epsilon=0.2, steps=3, unavailable=["a"])
+
+
+def test_loops_alone_are_no_network() -> None:
+    accounts, _ = tables([0.1, 0.2, 0.3])
+    loops = pa.table({"source_id": ["c1"], "target_id": ["c1"], "probability": [0.5]})
+    with pytest.raises(DataError, match="none of 1 rows links one account with another"):
+        social_network(accounts, loops)

@@ -107,6 +107,11 @@ def test_sets_that_were_found_come_by_rising_cost() -> None:
         ([1.0, 1.0], {"unavailable": range(9)}, ConfigError, "2 needs and 1 available"),
         ([1.0], {"unavailable": [10]}, DataError, "unavailable names 10"),
         ([1.0], {"method": "magic"}, ConfigError, "local_search, annealing"),
+        (["x"], {}, DataError, "needs holds what is no number"),
+        ([1.0], {"unavailable": ["x"]}, DataError, r"unavailable is \['x'\]"),
+        ([1.0], {"unavailable": [1.7]}, DataError, r"unavailable is \[1.7\]"),
+        ([1.0], {"starts": 0}, ConfigError, "starts is 0"),
+        ([1.0], {"method": "random", "seed": -1}, ConfigError, "seed is -1"),
     ],
 )
 def test_what_cannot_be(needs: list[float], more: dict, error: type, words: str) -> None:

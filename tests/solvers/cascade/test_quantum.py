@@ -6,7 +6,7 @@ import torch
 
 from micromega.solvers.cascade import match_needs
 from micromega.solvers.cascade.awareness import awareness, cost
-from micromega.solvers.cascade.quantum import _costs, quantum_genetic
+from micromega.solvers.cascade.quantum import _costs, _without_repeats, quantum_genetic
 
 
 def chances(seed: int, rows: int = 37, nodes: int = 50) -> np.ndarray:
@@ -44,6 +44,22 @@ def test_runs_differ_seeds_repeat_and_only_the_allowed_are_chosen_once() -> None
     assert set(first.ravel().tolist()) <= set(allowed.tolist())
     assert all(len(set(row)) == 3 for row in first.tolist())
     assert len({tuple(row) for row in first.tolist()}) > 1
+
+
+def test_as_many_needs_as_rows_leave_orders_alone_and_the_best_is_searched_among_them() -> None:
+    activation, needs = chances(6, rows=12), np.linspace(0.1, 3.3, 12)
+    found = quantum_genetic(activation, needs, np.arange(12), allow_repeats=False, seed=2, runs=20)
+    assert all(sorted(row) == list(range(12)) for row in found.tolist())
+    still = quantum_genetic(activation, needs, np.arange(12), allow_repeats=False, seed=2, runs=20, rotation=0.0)
+    gained = cost(needs, awareness(activation, still)) - cost(needs, awareness(activation, found))
+    assert gained.mean() > 0  # gates turn towards sets, not towards row 0
+
+
+def test_repeats_are_mended_by_the_next_free_row() -> None:
+    rows = torch.tensor([[[1, 1, 2], [0, 2, 3]], [[3, 3, 0], [2, 2, 2]]])
+    assert _without_repeats(rows, 4).tolist() == [[[1, 2, 3], [0, 2, 3]], [[3, 0, 1], [2, 3, 0]]]
+    again = _without_repeats(torch.as_tensor(np.random.default_rng(0).integers(0, 12, (200, 12))), 12)
+    assert all(sorted(row) == list(range(12)) for row in again.tolist())
 
 
 def test_one_row_has_no_bits_to_choose() -> None:

@@ -15,10 +15,11 @@ from micromega.solvers.cascade import (
     exact_spread,
     spread,
 )
+from micromega.solvers.cascade.live_edges import live_edge_sizes
 from micromega.solvers.cascade.random_numbers import stream
 from micromega.solvers.cascade.simulate import simulate
 from micromega.solvers.cascade.simulate_torch import simulate_on
-from micromega.solvers.cascade.threshold import simulate_threshold, threshold_counts
+from micromega.solvers.cascade.threshold import simulate_threshold, threshold_by_step
 
 CASES = [(seed, (None, 1, 2, None)[seed % 4]) for seed in range(60)]
 
@@ -49,14 +50,14 @@ def test_exact_spread_of_a_path():
 def test_simulations_agree_with_exact_probabilities(model):
     """Every node of 60 networks: counts are binomial, so their p-values are uniform and the least is no smaller."""
     many = 20_000
-    counted = activation_counts if model == "ic" else threshold_counts
+    by_step = activation_by_step if model == "ic" else threshold_by_step
     run = simulate if model == "ic" else simulate_threshold
     p_values = []
     for seed, steps in CASES:
         network = draw_small(seed, model)
         seeds = some_seeds(network, seed)
         exact = exact_activation(network, seeds, model, steps)
-        counts = counted(network, seeds, many, seed, steps)
+        counts = by_step(network, seeds, many, seed, steps, last=1)[-1]
         sure = (exact < 1e-12) | (exact > 1 - 1e-12)
         assert np.array_equal(counts[sure], many * np.round(exact[sure]))
         p_values += [stats.binomtest(int(c), many, p).pvalue for c, p in zip(counts[~sure], exact[~sure], strict=True)]
@@ -65,6 +66,41 @@ def test_simulations_agree_with_exact_probabilities(model):
     assert len(p_values) > 80
     assert min(p_values) > 0.001 / len(p_values)
     assert stats.kstest(p_values, "uniform").pvalue > 0.001
+
+
+@pytest.mark.parametrize("weights", ["small", "by_in_degree"])
+def test_live_edges_and_thresholds_give_the_same_sizes(weights):
+    """The whole distribution, by two simulators of linear threshold and by going through all live edges."""
+    network = draw_small(9, "lt")
+    if weights == "by_in_degree":
+        edges = edges_of(network)
+        into = np.bincount(network.target, minlength=network.nodes)
+        network = Network.of(edges, 1 / into[edges[:, 1]], network.nodes)
+    seeds, many = [0], 50_000
+    for steps in (None, 1, 2):
+        one = np.bincount(simulate_threshold(network, seeds, many, 3, steps), minlength=network.nodes + 1)
+        other = np.bincount(live_edge_sizes(network, seeds, many, 4, steps), minlength=network.nodes + 1)
+        seen = one + other > 0
+        assert stats.chi2_contingency(np.stack([one, other])[:, seen]).pvalue > 0.001
+        exact = exact_spread(network, seeds, "lt", steps)
+        sizes = np.repeat(np.arange(network.nodes + 1), other)
+        assert abs(sizes.mean() - exact) < 5 * sizes.std() / np.sqrt(many) + 1e-9
+
+
+def test_live_edges_agree_with_exact_spread():
+    z = []
+    for seed, steps in CASES:
+        network = draw_small(seed, "lt")
+        seeds = some_seeds(network, seed)
+        found = Spread.of(live_edge_sizes(network, seeds, 5_000, seed, steps))
+        exact = exact_spread(network, seeds, "lt", steps)
+        if found.standard_error:
+            z.append((found.mean - exact) / found.standard_error)
+        else:
+            assert found.mean == pytest.approx(exact, abs=1e-9)
+    assert len(z) > 40
+    assert np.abs(z).max() < 4
+    assert 0.6 < np.mean(np.square(z)) < 1.5
 
 
 def test_pairs_of_nodes_are_as_dependent_as_they_should_be():
@@ -132,6 +168,16 @@ def test_counts_by_step_add_up_to_time_bounded_counts():
         exact = exact_activation(network, [0], steps=steps)
         assert np.all(np.abs(by_step[steps] - 5_000 * exact) < 5 * spread_of)
     assert np.array_equal(by_step[4], activation_counts(network, [0], 5_000, 3, 4))
+
+
+@pytest.mark.parametrize("by_step", [activation_by_step, threshold_by_step])
+def test_what_comes_after_the_last_step_counts_as_the_last(by_step):
+    path = Network.of([[v, v + 1] for v in range(6)], 1.0, 7)
+    rows = by_step(path, [0], 10, 0, None, last=2)
+    assert (rows / 10).tolist() == [[1, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0], [1] * 7]
+    assert (by_step(path, [0], 10, 0, 4, last=2)[-1] / 10).tolist() == [1, 1, 1, 1, 1, 0, 0]
+    assert by_step(path, [0], 10, 0, 3).shape == (4, 7)
+    assert by_step(path, [0], 10, 0, None).sum(axis=1).tolist() == [10, 20, 30, 40, 50, 60, 70, 70]
 
 
 def test_a_simulation_depends_on_seed_and_number_alone():

@@ -1,7 +1,8 @@
-"""The document's decision framework: for each time bound the best set of creators, and the next best without each.
+"""The document's decision framework: for each time bound a first choice of creators, and the best without each.
 
 A creator may be unreachable or unwilling. Every alternative of a time bound is the best set found that does without one
-creator of the first set, so whoever says no, the next set stands ready.
+creator of the first choice, so whoever says no, the next set stands ready. A first choice that is given (a plan, found
+by whatever method) need not be the cheapest: the list says so.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from micromega.errors import ConfigError
-from micromega.solvers.cascade.needs import Match, match_needs
+from micromega.solvers.cascade.needs import Match, TooFewCreatorsError, match_needs
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,7 +28,8 @@ class Alternative:
         awareness: accounts that are expected to donate each need, (J,).
         cost: eq. 9, accounts.
         efficiency: eq. 10.
-        without: creators of the best set that this one does without, rows.
+        without: creators of the first choice that this one does without, rows.
+        first: whether this is the first choice, for whose creators the others stand by.
     """
 
     creators: Integers
@@ -36,6 +37,7 @@ class Alternative:
     cost: float
     efficiency: float
     without: tuple[int, ...]
+    first: bool = False
 
 
 def ranked_alternatives(
@@ -50,21 +52,22 @@ def ranked_alternatives(
     shakes: int = 20,
     most: int | None = None,
 ) -> tuple[Alternative, ...]:
-    """List the best set by the closed form and, by rising cost, sets that do without one of its creators.
+    """List, by rising cost by the closed form, a first choice and sets that do without one of its creators.
 
     Args:
         activation: G_P, (K, N).
         needs: V, (J,).
-        best: of `match_needs`, stands first; None: it is searched for.
+        best: the first choice, of `match_needs`; None: it is searched for.
         seed: of the searches.
         unavailable: rows that no set may hold.
         allow_repeats: whether one creator may have several needs.
         starts: local searches for each set.
         shakes: how often each is shaken without gain.
-        most: alternatives beside the best set; None: for each of its creators one.
+        most: alternatives beside the first choice, the cheapest; None: for each of its creators one.
 
     Returns:
-        Different sets, the best first. Where creators run out, those that cannot be replaced have no alternative.
+        Different sets, the cheapest first; if it was searched for, that is the first choice. Where creators run out,
+        those that cannot be replaced have no alternative.
 
     Raises:
         DataError, ConfigError: as `match_needs`.
@@ -87,12 +90,12 @@ def ranked_alternatives(
 def without_each(
     solve: Callable[[Sequence[int]], Match], best: Match | None = None, *, most: int | None = None
 ) -> tuple[Alternative, ...]:
-    """List the best set and, by rising cost, what is found without each of its creators.
+    """List, by rising cost, a first choice and what is found without each of its creators.
 
     Args:
-        solve: finds a set without the rows that it is given.
-        best: stands first; None: solve([]), or what turns out to be better while looking for alternatives.
-        most: alternatives beside the best set; None: for each of its creators one.
+        solve: finds a set without the rows that it is given; TooFewCreatorsError where nobody is left.
+        best: the first choice; None: solve([]), or what turns out to be better while looking for alternatives.
+        most: alternatives beside the first choice, the cheapest; None: for each of its creators one.
     """
     first = best or solve(())
     if most == 0:
@@ -102,14 +105,15 @@ def without_each(
         for gone in dict.fromkeys(first.creators.tolist()):
             try:
                 match = solve((gone,))
-            except ConfigError:  # nobody is left to replace this one
+            except TooFewCreatorsError:  # nobody is left to replace this one
                 continue
             found.setdefault(tuple(sorted(match.creators.tolist())), match)
         others = sorted(found.values(), key=lambda match: match.cost)
         if best is not None or not others or others[0].cost >= first.cost:
             break
         first = others[0]
-    return _of(first, first), *(_of(first, match) for match in others[:most])
+    ranked = [_of(first, match) for match in (first, *others[:most])]
+    return tuple(sorted(ranked, key=lambda one: one.cost))
 
 
 def _of(first: Match, match: Match) -> Alternative:
@@ -119,4 +123,5 @@ def _of(first: Match, match: Match) -> Alternative:
         cost=match.cost,
         efficiency=match.efficiency,
         without=tuple(int(row) for row in first.creators if row not in match.creators),
+        first=match is first,
     )

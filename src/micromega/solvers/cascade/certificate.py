@@ -57,8 +57,9 @@ def certify(
         steps: time bound.
 
     Returns:
-        Checks of the choice, the claim, the process and each need. The objective is the recomputed cost (eq. 9; less is
-        better), of fresh simulations where it comes from simulations.
+        Checks of the choice, the claim and the process; then findings, `cost_…` and `needs.…`: what was recomputed, in
+        words that begin with "Finding:"; they hold unless a number is not finite. The objective is the recomputed
+        cost (eq. 9; less is better), of fresh simulations where it comes from simulations.
     """
     recomputed = evidence.process if competition else evidence.closed_form
     error = np.zeros(len(needs)) if claimed_error is None else claimed_error
@@ -166,7 +167,7 @@ def _cost(name: str, cost: float, efficiency: float, how: str) -> Check:
         value=cost,
         limit=0.0,
         slack=-cost,
-        words=f"Cost (eq. 9) {how}: {cost:.4g} accounts{share}.",
+        words=f"Finding: cost (eq. 9) {how}: {cost:.4g} accounts{share}.",
     )
 
 
@@ -179,7 +180,7 @@ def _need(name: str, j: int, needs: Floats, evidence: Evidence) -> Check:
         value=mean,
         limit=float(needs[j]),
         slack=-abs(mean - float(needs[j])),
-        words=f"{name}: {needs[j]:g} needed; {evidence.closed_form[j]:.2f} by the closed form; {mean:.2f} ± {half:.2f} "
-        f"in {evidence.simulations:,} simulations of the process (95 %); the creator alone reaches {alone:.2f} ± "
-        f"{wide:.2f}.",
+        words=f"Finding: {name}: {needs[j]:g} needed; {evidence.closed_form[j]:.2f} by the closed form; {mean:.2f} ± "
+        f"{half:.2f} in {evidence.simulations:,} simulations of the process (95 %); the creator alone reaches "
+        f"{alone:.2f} ± {wide:.2f}.",
     )

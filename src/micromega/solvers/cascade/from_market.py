@@ -99,7 +99,8 @@ def social_network(
         The network of all creators and all accounts with an edge.
 
     Raises:
-        DataError: probabilities are asked for that the table does not hold, or an edge runs to an unknown account.
+        DataError: there is no edge between two accounts, probabilities are asked for that the table does not hold, or
+            an edge runs to an unknown account.
         ConfigError: a reading without the number that it needs, or with one that it does not take.
     """
     ids = accounts["account_id"].combine_chunks()
@@ -111,6 +112,11 @@ def social_network(
     if place.null_count:
         raise DataError(f"follows: {place.null_count} edges name accounts that the market does not have.")
     pairs = np.ascontiguousarray(np.asarray(place).astype(np.int64).reshape(2, -1).T)
+    if not (pairs[:, 0] != pairs[:, 1]).any():
+        raise DataError(
+            f"follows: none of {len(pairs):,} rows links one account with another, so nothing can spread. Give a "
+            "network: who follows whom."
+        )
     known = edges["probability"]
     reading = chances or ("in_degree" if known.null_count else "given")
     if chances is None and 0 < known.null_count < len(known):
@@ -141,24 +147,12 @@ def social_network(
     )
 
 
-def named_needs(needs: Mapping[str, float] | Sequence[float] | None) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Give names and volumes of needs, (J,).
-
-    Raises:
-        ConfigError: there are none, or nothing is needed.
-    """
-    if not needs:
-        raise ConfigError(
-            "problem.needs: nothing is said of what is needed. Give accounts that should donate each need, for "
-            "instance problem.needs={water: 10, blankets: 30}, or volumes alone: problem.needs=[10, 30]."
-        )
+def named_needs(needs: Mapping[str, float] | Sequence[float]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Give names and volumes of needs, (J,); volumes alone get numbers as names."""
     named: dict[str, Any] = (
         dict(needs) if isinstance(needs, Mapping) else {f"need {j + 1}": volume for j, volume in enumerate(needs)}
     )
-    volumes = np.array(list(named.values()), np.float64)
-    if not volumes.sum() > 0:
-        raise ConfigError("problem.needs: all volumes are 0, so every choice is as good. Give at least one above 0.")
-    return tuple(named), volumes
+    return tuple(named), np.array(list(named.values()), np.float64)
 
 
 def _words(reading: str, chance: float | None) -> str:

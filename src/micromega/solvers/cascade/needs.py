@@ -27,6 +27,10 @@ _ZERO = 1e-9
 """A cost, as a share of what is needed, that cannot be told from none."""
 
 
+class TooFewCreatorsError(ConfigError):
+    """There are more needs than creators that may be chosen."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Match:
     """Who spreads which need, and what that gives by the closed form.
@@ -36,7 +40,8 @@ class Match:
         awareness: accounts that are expected to donate each need (eq. 8), (J,).
         cost: eq. 9, accounts.
         efficiency: eq. 10.
-        status: OPTIMAL where nothing can be better: all sets were looked at, or the cost is 0; else FEASIBLE.
+        status: OPTIMAL where no set of the rows given costs less by the matrix given: all were looked at, or the cost
+            is 0; else FEASIBLE. Rows that were left out and chances that were sampled are the caller's to weigh.
         method: that found it.
         looked: sets, or chromosomes, whose cost was computed.
         seconds: CPU time of this process.
@@ -84,7 +89,8 @@ def match_needs(
 
     Raises:
         DataError: activation or needs are malformed, or an unavailable row does not exist.
-        ConfigError: more needs than creators, no such method, or too many sets for "exhaustive".
+        ConfigError: more needs than creators (TooFewCreatorsError), no such method, a seed or a number of starts or
+            shakes out of range, or too many sets for "exhaustive".
 
     Example:
         >>> from micromega.solvers.cascade import activation_matrix, match_needs
@@ -95,6 +101,9 @@ def match_needs(
     """
     chances, wanted = checked(activation, needs)
     allowed = _allowed(len(chances), len(wanted), unavailable, allow_repeats)
+    for name, value, least in (("seed", seed, 0), ("starts", starts, 1), ("shakes", shakes, 0)):
+        if not value >= least:
+            raise ConfigError(f"{name} is {value}. Give a whole number, {least} or more.")
     rising = np.sort(wanted)
     began = time.process_time()
     looked, proved = 1, False
@@ -137,7 +146,7 @@ def matched(
     """Make the match of sets by rising cost, each in the order of needs, (F, J)."""
     aware = awareness(activation, found[0])
     total = float(cost(needs, aware))
-    none_better = proved or total <= _ZERO * max(float(needs.sum()), 1.0)
+    none_better = proved or costs_nothing(total, needs)
     return Match(
         creators=found[0],
         awareness=aware,
@@ -149,6 +158,11 @@ def matched(
         seconds=seconds,
         found=found,
     )
+
+
+def costs_nothing(total: float, needs: Floats) -> bool:
+    """Whether a cost (eq. 9) cannot be told from 0, below which there is none."""
+    return total <= _ZERO * max(float(needs.sum()), 1.0)
 
 
 def handed_out(aware: Floats, needs: Floats, sets: Integers) -> Integers:
@@ -171,12 +185,18 @@ def handed_out(aware: Floats, needs: Floats, sets: Integers) -> Integers:
 
 def checked(activation: ArrayLike, needs: ArrayLike) -> tuple[Floats, Floats]:
     """Check matrix and needs; DataError otherwise."""
-    chances = np.ascontiguousarray(activation, np.float64)
+    try:
+        chances = np.ascontiguousarray(activation, np.float64)
+    except (TypeError, ValueError):
+        raise DataError("activation holds what is no number. Give a matrix of probabilities.") from None
     if chances.ndim != 2 or not chances.size:
         raise DataError(f"activation has the shape {chances.shape}. Give one row for each creator, (N, N) or (K, N).")
     if not (chances.min() >= 0 and chances.max() <= 1):
         raise DataError("activation holds values that are no probability. Give numbers from 0 to 1.")
-    wanted = np.asarray(needs, np.float64)
+    try:
+        wanted = np.asarray(needs, np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"needs holds what is no number: {needs!r}. Give a number of accounts for each need.") from None
     if wanted.ndim != 1 or not wanted.size:
         raise DataError(f"needs has the shape {wanted.shape}. Give one volume for each need.")
     wrong = np.flatnonzero(~(np.isfinite(wanted) & (wanted >= 0)))
@@ -187,14 +207,17 @@ def checked(activation: ArrayLike, needs: ArrayLike) -> tuple[Floats, Floats]:
 
 def _allowed(rows: int, needs: int, unavailable: Sequence[int], repeats: bool) -> Integers:
     """Rows that may be chosen, (A,)."""
-    out = np.asarray(unavailable, np.int64).reshape(-1)
+    given = np.asarray(unavailable)
+    if given.size and given.dtype.kind not in "iu":
+        raise DataError(f"unavailable is {list(unavailable)!r}. Give rows of activation, whole numbers from 0.")
+    out = given.astype(np.int64).reshape(-1)
     if out.size and not 0 <= out.min() <= out.max() < rows:
         raise DataError(
             f"unavailable names {out[(out < 0) | (out >= rows)][0]}. There are {rows} rows: 0 to {rows - 1}."
         )
     allowed = np.setdiff1d(np.arange(rows), out)
     if not allowed.size or (needs > len(allowed) and not repeats):
-        raise ConfigError(
+        raise TooFewCreatorsError(
             f"{needs} needs and {len(allowed)} available creators: each need takes a creator of its own. Ask for fewer "
             "needs, or let creators have several (allow_repeats)."
         )

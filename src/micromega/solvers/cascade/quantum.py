@@ -3,7 +3,9 @@
 A gene is a creator: the bits that name a row, each an angle θ that is measured as 1 with probability sin² θ. After each
 generation a rotation gate turns every bit that differs from the best so far towards it. The document gives the sizes
 (50 chromosomes, 100 iterations, a gene for each need) but neither angle nor table of gates; Zhang et al. 2006, whom it
-cites, and Han & Kim 2002 use steps around 0.05 π. Shapes: R runs, C chromosomes, J needs, B bits of a gene.
+cites, and Han & Kim 2002 use steps around 0.05 π. Nor does it say what becomes of a creator who is measured for two
+needs: where that is forbidden, the later gene takes the next free row, so every chromosome may be chosen.
+Shapes: R runs, C chromosomes, J needs, B bits of a gene.
 """
 
 import math
@@ -39,7 +41,7 @@ def quantum_genetic(
         activation: G_P, (K, N).
         needs: V, (J,).
         allowed: rows that may be chosen, (A,).
-        allow_repeats: whether one may have several needs; if not, such a chromosome is never the best.
+        allow_repeats: whether one may have several needs; if not, such a chromosome is mended. A is then at least J.
         seed: of the measurements.
         runs: R.
         chromosomes: C.
@@ -62,10 +64,13 @@ def quantum_genetic(
     for _ in range(iterations):
         measured = torch.rand(angle.shape, generator=generator) < torch.sin(angle) ** 2
         rows = (measured * weights).sum(dim=-1) * len(allowed) // 2**bits
-        cost = _costs(chances, wanted, rows)
         if not allow_repeats:
-            ordered = rows.sort(dim=-1).values
-            cost = cost.masked_fill((ordered[..., 1:] == ordered[..., :-1]).any(dim=-1), torch.inf)
+            mended = _without_repeats(rows, len(allowed))
+            # the smallest code of a row that was put in another's place
+            codes = -(-mended * 2**bits // len(allowed))
+            measured = torch.where((mended != rows)[..., None], (codes[..., None] // weights) % 2 == 1, measured)
+            rows = mended
+        cost = _costs(chances, wanted, rows)
         lowest, at = cost.min(dim=1)
         better = lowest < best_cost
         best_cost = torch.where(better, lowest, best_cost)
@@ -74,6 +79,23 @@ def quantum_genetic(
         turn = torch.where(best_bits, rotation, -rotation) * (measured != best_bits)
         angle = (angle + turn).clamp_(_MARGIN, math.pi / 2 - _MARGIN)
     return np.asarray(allowed[best.numpy()])
+
+
+def _without_repeats(rows: torch.Tensor, among: int) -> torch.Tensor:
+    """Give each gene whose row an earlier gene has the next free one, counted round; rows (…, J) below `among`."""
+    ordered = rows.sort(dim=-1).values
+    twice = (ordered[..., 1:] == ordered[..., :-1]).any(dim=-1)
+    genes = rows[twice]
+    taken = torch.zeros((len(genes), among), dtype=torch.bool)
+    each, every = torch.arange(len(genes)), torch.arange(among)
+    for j in range(genes.shape[1]):
+        clash = torch.nonzero(taken[each, genes[:, j]]).flatten()
+        ahead = ((every - genes[clash, j, None]) % among).masked_fill(taken[clash], among)
+        genes[clash, j] = ahead.argmin(dim=1)
+        taken[each, genes[:, j]] = True
+    mended = rows.clone()
+    mended[twice] = genes
+    return mended
 
 
 def _costs(chances: torch.Tensor, wanted: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -52,10 +52,17 @@ def activation_counts(
     return counts
 
 
-def activation_by_step(network: Network, seeds: ArrayLike, simulations: int, seed: int, steps: int) -> Integers:
-    """In how many of S cascades each node was active after 0, 1, … T steps, (T + 1, N); else as `simulate`."""
+def activation_by_step(
+    network: Network, seeds: ArrayLike, simulations: int, seed: int, steps: int | None, last: int | None = None
+) -> Integers:
+    """In how many of S cascades each node was active after 0, 1, … T steps, (T + 1, N).
+
+    T is `last`, after which all that is active later counts, or the time bound `steps`; without either N. Else as
+    `simulate`.
+    """
     chosen, many, limit = checked(network, seeds, simulations, seed, steps)
-    counts: Integers = np.cumsum(_counts(network.arrivals, chosen, many, seed, limit, steps), axis=0)
+    told = limit if last is None else last
+    counts: Integers = np.cumsum(_counts(network.arrivals, chosen, many, seed, limit, told), axis=0)
     return counts
 
 

@@ -45,16 +45,21 @@ def simulate_threshold(
     """
     chosen, many, limit = checked(network, seeds, simulations, seed, steps)
     check_weights(network)
-    return _sizes(network.start, network.target, network.probability, chosen, many, seed, limit)[0]
+    return _cascades(network.start, network.target, network.probability, chosen, many, seed, limit, 0)[0]
 
 
-def threshold_counts(
-    network: Network, seeds: ArrayLike, simulations: int, seed: int, steps: int | None = None
+def threshold_by_step(
+    network: Network, seeds: ArrayLike, simulations: int, seed: int, steps: int | None, last: int | None = None
 ) -> Integers:
-    """In how many of S cascades each node became active, (N,); else as `simulate_threshold`."""
+    """In how many of S cascades each node was active after 0, 1, … T steps, (T + 1, N); T as of `activation_by_step`.
+
+    Else as `simulate_threshold`.
+    """
     chosen, many, limit = checked(network, seeds, simulations, seed, steps)
     check_weights(network)
-    return _sizes(network.start, network.target, network.probability, chosen, many, seed, limit)[1]
+    told = limit if last is None else last
+    counts = _cascades(network.start, network.target, network.probability, chosen, many, seed, limit, told)[1]
+    return np.asarray(np.cumsum(counts, axis=0))
 
 
 def check_weights(network: Network) -> None:
@@ -103,22 +108,30 @@ def _pressed(
 
 
 @compiled
-def _sizes(
-    start: Integers, target: Integers, weight: Reals, seeds: Integers, simulations: int, seed: int, limit: int
+def _cascades(
+    start: Integers,
+    target: Integers,
+    weight: Reals,
+    seeds: Integers,
+    simulations: int,
+    seed: int,
+    limit: int,
+    last_step: int,
 ) -> tuple[Integers, Integers]:
-    """Sizes of cascades, (S,), and how often each node was active, (N,)."""
+    """Sizes, (S,), and how often each node became active at step 0, 1, … `last_step`, (last_step + 1, N)."""
     nodes = len(start) - 1
     threshold = np.full(nodes, _UNDRAWN)
     queue = np.empty(nodes, np.int64)
     touched = np.empty(nodes, np.int64)
     sizes = np.empty(simulations, np.int64)
-    counts = np.zeros(nodes, np.int64)
+    counts = np.zeros((last_step + 1, nodes), np.int64)
     for s in range(simulations):
         state = stream(seed, s)
         tail = many = head = step = 0
         for v in seeds:
             queue[tail] = v
             threshold[v] = _DONE
+            counts[0, v] += 1
             tail += 1
         while head < tail and step < limit:
             step += 1
@@ -128,9 +141,10 @@ def _sizes(
                     queue[head], start, target, weight, state, threshold, touched, many, queue, tail
                 )
                 head += 1
+            for i in range(last, tail):
+                counts[min(step, last_step), queue[i]] += 1
         sizes[s] = tail
         for i in range(tail):
-            counts[queue[i]] += 1
             threshold[queue[i]] = _UNDRAWN
         for i in range(many):
             threshold[touched[i]] = _UNDRAWN
