@@ -21,7 +21,7 @@ import cvxpy as cp
 import numpy as np
 
 from micromega.solvers.campaign import CampaignProblem, LinearRows, direct, greedy, ilp, lagrangian, verify
-from micromega.solvers.campaign.matrix import Matrices, _constraints
+from micromega.solvers.campaign.matrix import Matrices, constraints_on
 from micromega.solvers.campaign.patterns import Rows
 from micromega.solvers.campaign.problem import TOLERANCE
 from micromega.solvers.campaign.separable import separate
@@ -143,7 +143,7 @@ def matrix_form(problem: CampaignProblem) -> cp.Problem:
     """What the exact solver gives to cvxpy."""
     matrices = Matrices.of(problem)
     y = cp.Variable(len(matrices.columns), boolean=True)
-    constraints = [row for row, _ in _constraints(matrices, y).values()]
+    constraints = [row for row, _ in constraints_on(matrices, y).values()]
     return cp.Problem(cp.Maximize(problem.value[matrices.columns] @ y), constraints)
 
 
