@@ -31,6 +31,9 @@ from micromega.solvers.plan import Plan, Status
 Floats = NDArray[np.float64]
 EXACT = 20_000
 """Tuples up to which a problem without a plan is handed to the exact solver."""
+_TUPLES_PER_OPEN = 4_000
+"""Rows that the relaxation keeps to one part in a million are off by more tuples, the more there are: the first search
+holds at least one of so many, or HiGHS has nothing to mend them with."""
 _ROUNDS = 5
 
 
@@ -145,7 +148,14 @@ def bounded_choice(
         found = Core(chosen=None, objective=-math.inf, bound=math.inf, infeasible=True, searches=0, open_tuples=0)
     else:
         found = search_core(
-            parts, relaxed, size=core, most=most, relative_gap=relative_gap, left=left, threads=threads, start=start
+            parts,
+            relaxed,
+            size=max(core, len(parts) // _TUPLES_PER_OPEN),
+            most=most,
+            relative_gap=relative_gap,
+            left=left,
+            threads=threads,
+            start=start,
         )
     return Bounded(core=found, relaxed=relaxed, evaluations=evaluations)
 
