@@ -16,7 +16,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.solvers.campaign import direct, ilp
+from micromega.solvers.campaign import ilp
 from micromega.solvers.campaign.bundle import minimise
 from micromega.solvers.campaign.certify import proven_bound
 from micromega.solvers.campaign.core_search import Core, feasible, search_core
@@ -91,6 +91,8 @@ def solve(
     """
     start = time.monotonic()
     if len(problem.switches):
+        from micromega.solvers.campaign import direct  # noqa: PLC0415  (it imports this module)
+
         exact = ilp.solve if warm_start is None else partial(direct.solve, warm_start=warm_start)
         plan = exact(
             problem, time_limit_s=time_limit_s, relative_gap=relative_gap, threads=threads, proof_cases=proof_cases
