@@ -9,9 +9,9 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from micromega.errors import ConfigError
-from micromega.solvers.campaign import CampaignProblem, LinearRows, ilp, verify
+from micromega.solvers.campaign import CampaignProblem, LinearRows, ilp, lagrangian, verify
 from micromega.solvers.campaign.certify import upper_bound
-from micromega.solvers.campaign.core_search import feasible
+from micromega.solvers.campaign.core_search import feasible, search_core
 from micromega.solvers.campaign.inner_torch import torch_evaluator
 from micromega.solvers.campaign.lagrangian import bounded_choice, infeasibility, solve
 from micromega.solvers.campaign.patterns import Rows
@@ -319,3 +319,24 @@ def test_creators_are_coded_in_order_of_appearance():
     names = np.array(["b", "b", "a", "c", "c", "a"])
     assert creator_codes(names).tolist() == [0, 0, 1, 2, 2, 1]
     assert creator_codes(names[:0]).tolist() == []
+
+
+def test_the_first_search_grows_with_the_problem(monkeypatch):
+    """With 500 tuples whatever the size, HiGHS could not mend the rows of 15 million and did not end."""
+    given = []
+
+    def noted(*parts, size, **more):
+        given.append(size)
+        return search_core(*parts, size=size, **more)
+
+    monkeypatch.setattr(lagrangian, "search_core", noted)
+    rng = np.random.default_rng(0)
+    creator = np.repeat(np.arange(400), 10)
+    rows = Rows.of(np.array([0, 4_000]), np.arange(4_000), np.array([10.0]), np.array([300.0]))
+    parts = separate(
+        value=rng.random(4_000), price=rng.random(4_000), limit=100.0, creator=creator, cap=np.full(400, 2), rows=rows
+    )
+    bounded_choice(parts, relative_gap=1e-4, left=forever, core=3)
+    monkeypatch.setattr(lagrangian, "_TUPLES_PER_OPEN", 10)
+    bounded_choice(parts, relative_gap=1e-4, left=forever, core=3)
+    assert given == [3, 400]
