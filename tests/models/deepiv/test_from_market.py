@@ -107,6 +107,24 @@ def test_instruments_without_the_post_itself(market):
         assert before == pytest.approx(np.mean(own) if own else np.nan, nan_ok=True)
 
 
+def test_the_post_itself_is_in_no_instrument_where_its_likes_or_its_order_are_unknown(market):
+    posts = market.table("posts")
+    busiest = max(posts["account_id"].to_pylist(), key=posts["account_id"].to_pylist().count)
+    own = [row for row, account in enumerate(posts["account_id"].to_pylist()) if account == busiest]
+    likes, times = posts["likes"].to_pylist(), posts["posted_at"].to_pylist()
+    first, *same = sorted(own, key=lambda row: times[row])[:3]
+    times[same[0]] = times[same[1]]
+    assert times[first] < times[same[0]]
+    together = changed(market, posted_at=times)
+    earlier = PAST_SUCCESS["earlier_posts"][1](together, together.table("posts"))
+    np.testing.assert_allclose(earlier[same], likes[first])
+    likes[first] = None
+    unknown = changed(market, likes=likes)
+    others = PAST_SUCCESS["other_posts"][1](unknown, unknown.table("posts"))
+    assert np.isnan(others[first])
+    assert np.isfinite(others[same]).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

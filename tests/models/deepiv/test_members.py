@@ -71,6 +71,17 @@ def test_starts_hold_out_a_share_each_their_own():
     np.testing.assert_array_equal(members.weights + members.held_out, np.ones((4, 5_000)))
 
 
+def test_without_folds_no_start_that_has_seen_a_held_out_row_says_what_its_treatment_is():
+    cluster = clusters(rows=600, count=60)
+    members = draw_members(DeepIVModelConfig(starts=3, validation_share=0.3), cluster)
+    out = members.held_out > 0
+    several = out.sum(axis=0)
+    assert set(several) >= {0, 1, 2}
+    for row, mixed in enumerate(members.mixed[0].T):
+        wanted = np.flatnonzero(out[:, row]) if several[row] else np.arange(3)
+        assert set(mixed) == set(wanted)
+
+
 def test_a_cluster_larger_than_the_share_leaves_the_smallest_to_hold_out():
     cluster = np.array([0] * 90 + [1] * 90 + [2] * 20)
     for seed in range(5):

@@ -32,15 +32,18 @@ def authors_of(posts: pa.Table) -> NDArray[np.int64]:
 
 
 def _mean_without_the_post(market: Market, posts: pa.Table) -> Reals:
-    """Hearts of the author's other posts, by their number: an account's total includes the post itself."""
+    """Hearts of the author's other posts, by their number: an account's total includes the post itself.
+
+    NaN where the post's own hearts are not known, for then they cannot be taken off.
+    """
     others = of_author(market, posts, "videos") - 1
-    hearts = of_author(market, posts, "hearts") - np.nan_to_num(reals(posts["likes"]))
+    hearts = of_author(market, posts, "hearts") - reals(posts["likes"])
     mean = np.divide(hearts, others, out=np.full(len(hearts), np.nan), where=others > 0)
     return np.where(mean >= 0, mean, np.nan)
 
 
 def _mean_of_earlier_posts(market: Market, posts: pa.Table) -> Reals:
-    """Mean likes of the author's earlier posts with a known time; NaN for the first."""
+    """Mean likes of the author's posts before this one's time; NaN for the first, and where the time is not known."""
     likes, authors = (
         reals(posts["likes"]),
         pc.dictionary_encode(posts["account_id"]).combine_chunks().indices.to_numpy(),
@@ -49,13 +52,19 @@ def _mean_of_earlier_posts(market: Market, posts: pa.Table) -> Reals:
     rows = np.flatnonzero(~np.isnan(likes) & (time > -(2**62)))
     rows = rows[np.lexsort((time[rows], authors[rows]))]
     first = np.append(True, np.diff(authors[rows]) > 0)[: len(rows)]
-    start = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
+    start = _latest(first)
+    moment = _latest(first | np.append(True, np.diff(time[rows]) > 0)[: len(rows)])  # posts of one time are no earlier
     total = np.cumsum(likes[rows]) - likes[rows]
-    before = np.arange(len(rows)) - start
+    before = moment - start
     mean = np.full(len(likes), np.nan)
     later = before > 0
-    mean[rows[later]] = (total - total[start])[later] / before[later]
+    mean[rows[later]] = (total[moment] - total[start])[later] / before[later]
     return mean
+
+
+def _latest(begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(R,) place of the latest beginning up to each row."""
+    return np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
 
 
 PAST_SUCCESS: Mapping[str, tuple[str, Callable[[Market, pa.Table], Reals]]] = {

@@ -43,8 +43,8 @@ class Members:
         weights: (E, N) weight of each row in training; 0 for rows that the member does not see.
         held_out: (E, N) weight of each row in the loss that chooses the member's epoch.
         draw: (E,) which draw of the clusters the member belongs to.
-        mixed: (D, S, N or 1) the members over whose mixtures the treatment of a row is integrated in stage 2: with
-            folds those that have not seen the row, else all of the draw.
+        mixed: (D, S, N or 1) the members over whose mixtures the treatment of a row is integrated in stage 2: those
+            that have not seen the row, where there are any, else all of the draw.
     """
 
     weights: Reals
@@ -94,12 +94,22 @@ def draw_members(
             first = (draw * config.starts + start) * config.folds
             mixed.append(first + fold_C[cluster_N] if config.folds > 1 else np.array([first]))
     draws = max(config.bootstrap, 1)
+    if draws == config.folds == 1 < config.starts and not config.bootstrap:  # starts hold out rows of their own
+        mixed = [_unseen_first(np.concatenate(held) > 0)]
     return Members(
         weights=np.concatenate(seen).astype(np.float32),
         held_out=np.concatenate(held).astype(np.float32),
         draw=np.repeat(np.arange(draws), config.starts * config.folds),
         mixed=np.stack(mixed).reshape(draws, config.starts, -1),
     )
+
+
+def _unseen_first(out_SN: NDArray[np.bool_]) -> Ints:
+    """(S, N) starts that hold a row out, again and again; all of them for a row that none does."""
+    starts = np.arange(len(out_SN))[:, None]
+    order = np.argsort(~out_SN, axis=0, kind="stable")
+    several = out_SN.sum(axis=0)
+    return np.take_along_axis(order, starts % np.where(several > 0, several, len(out_SN)), axis=0)
 
 
 def _multiplicities(clusters: int, generator: np.random.Generator) -> Ints:
