@@ -102,14 +102,21 @@ def test_the_penalty_is_the_best_on_other_rows():
     np.testing.assert_allclose(coefficient, fits[penalty].coef_.T, rtol=1e-8)
 
 
+def widths(rows):
+    """Median distance of each column, times the median distance of rows in these units."""
+    pairs = np.triu_indices(len(rows), 1)
+    of_columns = np.median(np.abs(rows[:, None] - rows)[pairs], axis=0)
+    return of_columns * np.median(np.linalg.norm((rows[:, None] - rows) / of_columns, axis=2)[pairs])
+
+
 def test_features_are_kernel_values_where_all_rows_are_landmarks():
     rng = np.random.default_rng(1)
     values, new = rng.normal(size=(40, 2)), rng.normal(size=(30, 2))
     kernel = Kernel.of(values, 40, rng)
     away = (values[:, None] - new) / kernel.width
     np.testing.assert_allclose(kernel(values) @ kernel(new).T, np.exp(-0.5 * (away**2).sum(axis=2)), atol=1e-4)
-    median = np.median(np.abs(values[:, None] - values)[np.triu_indices(40, 1)], axis=0)
-    np.testing.assert_allclose(kernel.width, median)
+    np.testing.assert_allclose(kernel.width, widths(values))
+    assert np.median(kernel(values) @ kernel(values).T) == pytest.approx(np.exp(-0.5), abs=0.03)
     coefficient, step = rng.normal(size=kernel.whiten.shape[1]) * 1e-3, np.array([[1e-5, 0]])
     slope = (kernel(new + step) - kernel(new - step)) @ coefficient / 2e-5
     np.testing.assert_allclose(kernel.slope(new, coefficient), slope, rtol=1e-4, atol=1e-6)
@@ -128,16 +135,21 @@ def test_kernel_iv_is_the_published_estimator(monkeypatch):
     def gram(a, b, width):
         return np.exp(-0.5 * (((a[:, None] - b) / width) ** 2).sum(axis=2))
 
-    def widths(of):
-        rows = of[first]
-        return np.median(np.abs(rows[:, None] - rows)[np.triu_indices(60, 1)], axis=0)
-
-    of_t, of_z = widths(treated), widths(instruments)
+    of_t, of_z = widths(treated[first]), widths(instruments[first])
     k_xx, k_zz = gram(treated[first], treated[first], of_t), gram(instruments[first], instruments[first], of_z)
     w = k_xx @ np.linalg.solve(k_zz + 60e-3 * np.eye(60), gram(instruments[first], instruments[~first], of_z))
     alpha = np.linalg.lstsq(w @ w.T + 60e-3 * k_xx, w @ unit["y"][~first], rcond=1e-12)[0]
     wanted = gram(treated[:20], treated[first], of_t) @ alpha * data["y"].std() + data["y"].mean()
     np.testing.assert_allclose(model.predict(t=data["t"][:20], x=data["x"][:20]), wanted, rtol=2e-3)
+
+
+def test_kernel_iv_is_not_flat_among_many_controls():
+    rng = np.random.default_rng(0)
+    x, z, shock = rng.normal(size=(2_000, 25)), rng.normal(size=2_000), rng.normal(size=2_000)
+    t = z + x[:, 0] + 0.5 * shock
+    model = KernelIV(landmarks=400, seed=0).fit(x=x, z=z, t=t, y=2 * t + x[:, 1] + shock)
+    slope = model.elasticity(t=t[:300], x=x[:300]).mean()
+    assert 1.3 < slope < 2.2  # 2, shrunk; a product of kernels as wide as each column's median says less than .1
 
 
 def test_kernel_iv_beats_kernel_ridge_under_confounding():

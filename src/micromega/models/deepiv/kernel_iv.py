@@ -25,7 +25,11 @@ _PENALTIES = np.logspace(-8, 1, 37)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kernel:
-    """Nyström features of a product of Gaussian kernels, one for each column, as wide as the column's median distance.
+    """Nyström features of a Gaussian kernel on columns in units of their median distances.
+
+    The kernel is as wide as the median distance of whole rows, so that two rows are typically as alike with many
+    columns as with one. (A product of kernels, each as wide as its column's median, is 0 between most rows of 25
+    columns, and what it fits is flat.)
 
     Attributes:
         width: (D,).
@@ -43,6 +47,8 @@ class Kernel:
         some = values[rng.permutation(len(values))[:_FOR_MEDIANS]]
         median = np.array([np.median(pdist(column[:, None])) for column in some.T])
         width = np.where(median > 0, median, 1.0)  # a rare property: its distances are mostly 0
+        together = np.median(pdist(some / width))
+        width *= together if together > 0 else 1.0
         chosen = values[np.sort(rng.permutation(len(values))[:landmarks])] / width
         size, directions = eigh(np.exp(-0.5 * cdist(chosen, chosen, "sqeuclidean")))
         kept = size > _RANK * size[-1]
