@@ -41,7 +41,7 @@ def hump(height, centre, width=1.8, floor=0.08):
     return floor + height * np.exp(-(((GRID - np.log(centre)) / width) ** 2))
 
 
-def subject(name, elasticity, *, posts=900, creators=120, text=str):
+def subject(name, elasticity, *, posts=900, creators=120, text=str, support=SUPPORT):
     rise = np.concatenate([[0], np.cumsum(np.diff(GRID) * (elasticity[1:] + elasticity[:-1]) / 2)])
     spread = 0.05 + 0.05 * np.abs(GRID - np.log(3e4)) / 4
     known = np.nan if creators == 1 else 1.0
@@ -53,8 +53,8 @@ def subject(name, elasticity, *, posts=900, creators=120, text=str):
         elasticity=elasticity,
         lower=known * (elasticity - spread),
         upper=known * (elasticity + spread),
-        tiers=tier_averages(GRID, elasticity),
-        shape=curve_shape(tier_averages(GRID, elasticity)),
+        tiers=tier_averages(GRID, elasticity, support),
+        shape=curve_shape(tier_averages(GRID, elasticity, support)),
     )
     level = 5.5 + rise
     return Subject(
@@ -68,7 +68,7 @@ def subject(name, elasticity, *, posts=900, creators=120, text=str):
 
 
 def method(name, elasticity):
-    tiers = tier_averages(GRID, elasticity)
+    tiers = tier_averages(GRID, elasticity, SUPPORT)
     return Method(name=name, elasticity=elasticity, mean=0.4321, tiers=tiers, shape=curve_shape(tiers))
 
 
@@ -109,7 +109,7 @@ def strength(force=184.5):
     )
 
 
-GAMMA = Gamma(value=0.012, reference=np.array([-0.02, 0.004, 0.031]), p_value=0.5, rows=2_500)
+GAMMA = Gamma(value=0.012, reference=np.array([-0.02, 0.004, 0.031]), p_value=0.5, rows=2_500, clusters=81, folds=5)
 RESIDUALS = ResidualPrediction(p_value=0.42, statistic=np.array([0.3]), rows=4_000, clusters=400)
 GAIN = LikelihoodGain(mean=0.21, standard_error=0.02, p_value=1e-9, rows=2_000, clusters=200)
 
@@ -296,12 +296,13 @@ def test_table_4_holds_the_tiers_shape_and_peak():
 
 
 @pytest.mark.usefixtures("without_figures")
-def test_tiers_that_were_not_observed_are_grey():
-    few = (np.log(2e3), np.log(4e4))  # 70 % of nano, 86 % of micro
-    body = page(support=few).split('<section id="groups">')[1].split("<tbody>")[1].split("</tr>")[0]
-    assert ["guess" in start for start in re.findall(r'<td class="n heat([^>]*)>', body)] == [
-        True, False, False, True, True, True,
-    ]  # fmt: skip
+def test_tiers_that_were_not_observed_are_dashes():
+    few = (np.log(2e3), np.log(4e4))
+    every = subject("all posts", hump(0.6, 4e3), support=few)
+    body = page(support=few, subjects=(every,)).split('<section id="groups">')[1].split("<tbody>")[1].split("</tr>")[0]
+    cells = re.findall(r'<td class="n heat([^>]*)>([^<]*)<', body)
+    assert ["guess" in start for start, _ in cells] == [True, False, False, True, True, True]
+    assert [text == "–" for _, text in cells] == [True, False, False, True, True, True]
     assert body.count("--share:") == 2
 
 
@@ -322,7 +323,7 @@ def test_diagnostics_in_numbers():
     assert rows["Gain of stage 1 from the instrument"] == ["0.210 ± 0.0200 nats", "per held-out post; p < 0.001"]
     assert rows["γ, predictability of the residual"] == [
         "0.0120",
-        "−0.0200 to 0.0310 with random signs; p = 0.500; on 2,500 posts",
+        "−0.0200 to 0.0310 with random signs; p = 0.500; 2,500 posts of 81 creators",
     ]
     assert rows["Residual-prediction test of a linear response"] == ["p = 0.420", "4,000 posts of 400 creators"]
 
@@ -333,7 +334,7 @@ def test_diagnostics_that_were_not_computed_are_left_out():
     assert len(cells_of(html, "instrument")) == 5
     alone = dataclasses.replace(GAMMA, reference=np.zeros(0), p_value=float("nan"))
     rows = cells_of(page(diagnostics=diagnostics(gamma=alone)), "instrument")
-    assert next(row for row in rows if row[0].startswith("γ"))[2] == "on 2,500 posts"
+    assert next(row for row in rows if row[0].startswith("γ"))[2] == "2,500 posts of 81 creators"
 
 
 def test_the_correlational_curve_is_set_beside():
@@ -557,7 +558,7 @@ def test_figures_9_to_11_draw_both_curves_of_one_group_of_each_class():
 
 def test_other_estimators_in_numbers():
     rows = cells_of(full_page(), "methods")
-    tiers = [f"{value:.2f}" for value in tier_averages(GRID, hump(0.6, 9e3))]
+    tiers = [f"{value:.2f}" for value in tier_averages(GRID, hump(0.6, 9e3), SUPPORT)]
     assert rows[0] == ["Deep IVs-shaped", *tiers, "0.43", "1.23", "–"]
     assert rows[1][0] == "correlationals-shaped"
     assert "Which estimator is closest to the truth cannot be known here." in Page(full_page()).text
@@ -592,6 +593,62 @@ def test_the_best_estimator_is_said_to_be_the_best_in_the_table_only():
     assert "next is DFIV with 0.200" in said
     assert response_methods.closest(result(metrics=errors_of(Deep_IV=(0.1, 0.2)))) is None
     assert response_methods.closest(result(metrics={"Deep IV": {"held_out_error": 1.0}, "DFIV": {}})) is None
+
+
+def predicting(**methods):
+    """metrics: name -> squared error given the instrument; a better one of the prediction from followers beside."""
+    return {
+        name.replace("_", " "): {"held_out_error": 1.0} | ({} if error is None else {"integrated_error": error})
+        for name, error in methods.items()
+    }
+
+
+def test_without_a_truth_a_better_predictor_from_the_instrument_is_named():
+    unknown = {"truth": {}, "estimated": {}, "metrics": predicting(Deep_IV=1.25, DFIV=1.1, naive=1.2, kernel_IV=None)}
+    said = response_methods.best_words(result(**unknown))
+    assert said.startswith("Which estimator is closest to the truth cannot be known here. Given instrument and")
+    assert "DFIV predicts held-out log impressions best, with a squared error of 1.10 where Deep IV has 1.25" in said
+    assert "not about what followers cause." in said
+    assert said.endswith("what comes with followers and impressions alike helps to predict.")
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        predicting(Deep_IV=1.1, DFIV=1.25),
+        predicting(Deep_IV=1.1),
+        predicting(DFIV=None, naive=None),
+        predicting(Deep_IV=float("nan"), DFIV=1.0),
+        {},
+    ],
+)
+def test_without_a_better_predictor_none_is_named(metrics):
+    assert response_methods.better_predictor(result(metrics=metrics)) is None
+    said = response_methods.best_words(result(metrics=metrics))
+    assert said.startswith("Which estimator is closest to the truth cannot be known here. The smallest held-out error")
+
+
+def test_a_truth_comes_before_predictions():
+    errors = errors_of(Deep_IV=(0.1, 0.2), DFIV=(0.2, 0.2))
+    errors["DFIV"]["integrated_error"], errors["Deep IV"]["integrated_error"] = 1.0, 2.0
+    said = response_methods.best_words(result(metrics=errors))
+    assert said == response_methods.closest(result(metrics=errors))
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_errors_say_whom_the_posts_favour():
+    text = Page(page()).text
+    assert "Whatever answers for a post was not fitted to it; but Deep IV has chosen its best epochs by these" in text
+    assert "favours Deep IV a little" in text
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("gone", ["gain", "gamma", "residuals", "direct"])
+def test_a_report_without_one_diagnostic(gone):
+    html = page(diagnostics=dataclasses.replace(diagnostics(), **{gone: None}))
+    every_link_has_its_section(html)
+    rows = len(cells_of(html, "instrument"))
+    assert rows == (8 if gone == "direct" else 7)
 
 
 def test_tables_1_and_6():

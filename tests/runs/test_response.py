@@ -9,6 +9,8 @@ from micromega import cli
 from micromega.config.signature import run_name
 from micromega.config.validate import validate
 from micromega.errors import CheckpointError, ConfigError, ScoreError
+from micromega.models.deepiv.shapes import tier_averages
+from micromega.report.response_words import signed
 from micromega.runs import evaluate, optimize, record, train
 from micromega.runs.checkpoint import FOLDER, load_checkpoint
 from micromega.scores import read_scores
@@ -139,3 +141,57 @@ def test_a_subject_without_a_curve_is_named(request_of):
 def test_sizes_need_a_response_table(request_of):
     with pytest.raises(ScoreError, match=r"response.parquet"):
         optimize.run(*request_of(task="optimize"))
+
+
+@pytest.mark.parametrize(("creators", "posts", "gone"), [(40, 5, []), (12, 50, ["gain", "gamma"])])
+def test_a_small_market_has_the_diagnostics_that_it_allows(request_of, creators, posts, gone):
+    """Four creators are held out of the first, and one of the second."""
+    pytest.importorskip("sklearn")
+    small = (f"market.creators={creators}", f"market.posts={posts}", "market.brands=2", "model.starts=1")
+    train.run(*request_of(*small))
+    evaluated = request_of(*small, task="evaluate")
+    evaluate.run(*evaluated)
+    content = json.loads((evaluated[2] / "evaluation.json").read_text())
+    known = content["diagnostics"]
+    assert sorted(name for name in ("gain", "gamma", "residuals", "direct") if known[name] is None) == gone
+    said = [sentence for sentence in content["absent"] if "was not computed" in sentence]
+    assert len(said) == len(gone)
+    page = (evaluated[2] / "report.html").read_text()
+    assert all(sentence in page for sentence in said)
+    curve, method = content["subjects"][0]["elasticity"], content["methods"][0]
+    wanted = tier_averages(content["log_followers"], curve["elasticity"], content["support"])
+    for tiers in (curve["tiers"], method["tiers"]):
+        assert np.array(tiers, float) == pytest.approx(wanted, nan_ok=True, rel=1e-5)
+    assert curve["shape"] == method["shape"] == known["direct"]["shapes"][len(known["direct"]["shapes"]) // 2]
+
+
+@pytest.mark.parametrize("bands", ["pointwise", "simultaneous"])
+def test_sizes_are_told_what_the_band_holds_and_what_was_observed(request_of, bands):
+    """First posts of a creator have no instrument here: sizes of the market that the model did not learn from."""
+    small = (
+        *("data.instrument=earlier_posts", "model.starts=1", "evaluation.rivals=[]", "evaluation.groups=[]"),
+        *(f"evaluation.bands={bands}", "evaluation.level=0.8"),
+    )
+    train.run(*request_of(*small))
+    evaluated = request_of(*small, task="evaluate")
+    evaluate.run(*evaluated)
+    content = json.loads((evaluated[2] / "evaluation.json").read_text())
+    scores = read_scores(evaluated[2] / "response.parquet", name="response")
+    facts = scores.lineage.response
+    assert (facts.band, facts.level, list(facts.support)) == (bands, 0.8, content["support"])
+    assert facts.support[0] < facts.centre < facts.support[1]
+    assert scores.table["direct_shift"].to_pylist() == content["diagnostics"]["direct"]["shift"]
+    planned = request_of(*small, task="optimize")
+    optimize.run(*planned)
+    page = (planned[2] / "report.html").read_text()
+    low, high = (f"{np.exp(end):,.0f}" for end in facts.support)
+    assert f"observed: {low} to {high} followers, of nearly all posts that the model learnt from." in page
+    assert content["facts"]["dropped"]
+    assert "80\N{NO-BREAK SPACE}% band of the curve" in page
+    assert not any(words in page for words in ("95 %", "95\N{NO-BREAK SPACE}%"))
+    assert ("the interval is too narrow" in page) == (bands == "pointwise")
+    assert ("evaluation.bands=simultaneous" in page) == (bands == "pointwise")
+    zero = signed(content["diagnostics"]["direct"]["zero"])
+    assert f"δ = {zero}, where the average elasticity would be 0" in page.replace("\N{NO-BREAK SPACE}", " ")
+    with pytest.raises(ConfigError, match=r"problem.level: .* level 0.8, not 0.95"):
+        optimize.run(*request_of(*small, "problem.level=0.95", task="optimize"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from micromega.scores import TABLES, Lineage, affinity_table
+from micromega.scores import TABLES, Lineage, ResponseFacts, affinity_table
 
 FINGERPRINT = "9b1c" * 16
 WRITTEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,8 +43,10 @@ def good(name: str) -> tuple[pa.Table, Lineage]:
             "elasticity": [0.4, -0.1, 0.2],
             "lower": [0.1, -0.3, None],
             "upper": [0.6, 0.1, None],
+            "direct_shift": [0.3, 0.25, None],
         }
-        return pa.table(columns, schema=TABLES[name].schema), lineage("elasticity")
+        facts = ResponseFacts(band="simultaneous", level=0.9, support=(9.1, 9.9), centre=9.45)
+        return pa.table(columns, schema=TABLES[name].schema), lineage("elasticity", response=facts)
     if name == "effectiveness":
         columns = {
             "creator_id": ["x", "x", "y"],

@@ -67,7 +67,7 @@ def render_response(result: "CausalEvaluation", *, market: str, lineage: Mapping
         level=_level(result),
         scale=scale,
         methods=response_methods.method_rows(result, scale),
-        closest=response_methods.closest(result),
+        comparison=response_methods.best_words(result),
         classes=response_cases.class_rows(result),
         examples=response_cases.examples(result),
         by_kind=response_words.by_kind(result),
@@ -171,7 +171,7 @@ def findings(result: "CausalEvaluation") -> list[Finding]:
         )
     if known.gamma is not None:
         against = known.gamma.value > 0 and known.gamma.p_value <= response_words.CERTAIN
-        beside = [f"on {words.plural(known.gamma.rows, 'post')}"]
+        beside = [_sample(known.gamma.rows, known.gamma.clusters)]
         if len(known.gamma.reference):
             ends = (
                 response_words.signed(float(value))
@@ -231,7 +231,7 @@ _LABELS = {
     "epochs": "Epochs",
     "level": "Level of the bands",
     "bands": "Bands",
-    "judged_on": "Posts that no estimator has seen",
+    "judged_on": "Posts that no estimator has learnt from",
 }
 
 

@@ -1,4 +1,4 @@
-"""The model beside its rivals on the same posts: rows of a table, and in plain words which is closest to the truth."""
+"""The model beside its rivals on the same posts: rows of a table, and in plain words which does better at what."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +10,12 @@ from micromega.report.words import number
 if TYPE_CHECKING:
     from micromega.models.deepiv.result import CausalEvaluation
 
-ERROR = "elasticity_error"
+ERROR, INTEGRATED = "elasticity_error", "integrated_error"
 _ONE = "That is one market and one fit of each."
+_UNKNOWN = "Which estimator is closest to the truth cannot be known here."
+_NO_PROOF = (
+    "The smallest held-out error does not say: what comes with followers and impressions alike helps to predict."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,7 @@ class MethodRow:
     Attributes:
         name: of it.
         shape: class of its average curve.
-        tiers: mean FEI in each tier: text, whether the tier was observed, share of the table's highest.
+        tiers: mean FEI in each tier: text, whether any of it was observed, share of the table's highest.
         mean: FEI averaged over the sizes that were observed.
         held_out: squared error of held-out log impressions.
         integrated: the same given instrument and controls alone.
@@ -44,19 +48,43 @@ def method_rows(result: "CausalEvaluation", scale: float) -> list[MethodRow]:
             MethodRow(
                 name=method.name,
                 shape=str(method.shape),
-                tiers=tier_share(result, method.tiers, scale),
+                tiers=tier_share(method.tiers, scale),
                 mean=slope(method.mean),
                 held_out=number(found.get("held_out_error")),
-                integrated=number(found.get("integrated_error")),
+                integrated=number(found.get(INTEGRATED)),
             )
         )
     return rows
 
 
+def best_words(result: "CausalEvaluation") -> str:
+    """Which estimator is closest to the truth; where that is not known, whether another predicts better."""
+    unknown = (_UNKNOWN, better_predictor(result), _NO_PROOF)
+    return closest(result) or " ".join(sentence for sentence in unknown if sentence)
+
+
+def better_predictor(result: "CausalEvaluation") -> str | None:
+    """Who predicts held-out impressions best given the instrument (eq. 5), in words; None if that is the model."""
+    own, errors = _errors(result, INTEGRATED)
+    best = min(errors, key=errors.__getitem__, default=own)
+    if own not in errors or not errors[best] < errors[own]:
+        return None
+    return (
+        f"Given instrument and controls alone, {best} predicts held-out log impressions best, with a squared error of "
+        f"{number(errors[best])} where {own} has {number(errors[own])}: that is about predicting from the instrument, "
+        f"on these posts, and not about what followers cause."
+    )
+
+
+def _errors(result: "CausalEvaluation", metric: str) -> tuple[str, dict[str, float]]:
+    """Name of the model, and estimator -> metric where it is known."""
+    known = {name: found.get(metric, math.nan) for name, found in result.metrics.items()}
+    return next(iter(known), ""), {name: error for name, error in known.items() if math.isfinite(error)}
+
+
 def closest(result: "CausalEvaluation") -> str | None:
     """Which estimator is closest to the truth, in words; None where no truth is known or there is nothing beside."""
-    errors = {name: found[ERROR] for name, found in result.metrics.items() if math.isfinite(found.get(ERROR, math.nan))}
-    own = next(iter(result.metrics), "")
+    own, errors = _errors(result, ERROR)
     if own not in errors or len(errors) < 2:
         return None
     rivals = {name: error for name, error in errors.items() if name != own}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromega.report.words import about, number, percent, plural
-from micromega.tiers import TIERS, tier_ranges
+from micromega.tiers import TIERS
 
 if TYPE_CHECKING:
     from micromega.models.deepiv.result import CausalEvaluation, Subject
@@ -21,11 +21,13 @@ RESPONSE_LIMITS = (
     "the truth as often as its level says.",
     "That the instrument acts on impressions through followers alone cannot be tested, here or anywhere. Argue for it "
     "before acting on these curves.",
-    "Outside the central 99 % of posts by followers, curves and numbers are grey: there the networks guess.",
+    "Outside the central 99 % of posts by followers curves are grey, and tiers, classes and peaks leave them out: "
+    "there the networks guess.",
     "Curves are averages over posts as they are. Hashtags differ in what their posts hold as well as in what they ask "
     "for, and one post may respond unlike its group.",
     "Impressions are exp(curve) times one smearing factor for all sizes and groups; errors that grow with followers "
-    "would bend the lower figure.",
+    "would bend the lower figure. The factor is taken from posts by which the model has chosen its epochs, so that it "
+    "may be a little too small.",
 )
 """What every report of a response must admit."""
 
@@ -224,34 +226,19 @@ def thin_band(result: "CausalEvaluation") -> str | None:
     )
 
 
-def tier_cells(result: "CausalEvaluation", subject: "Subject", scale: float) -> list[tuple[str, bool, float]]:
-    """Average FEI of a group in each tier, see `tier_share`."""
-    return tier_share(result, subject.elasticity.tiers, scale)
-
-
-def tier_share(result: "CausalEvaluation", tiers: Reals, scale: float) -> list[tuple[str, bool, float]]:
-    """Average FEI in each tier: (text, whether the tier was observed, share of `scale` in 0 … 1)."""
+def tier_share(tiers: Reals, scale: float) -> list[tuple[str, bool, float]]:
+    """Average FEI in each tier: (text, whether any of the tier was observed, share of `scale` in 0 … 1)."""
     cells = []
-    for value, observed in zip(tiers.tolist(), _observed_tiers(result).tolist(), strict=True):
+    for value in tiers.tolist():
         share = min(1.0, max(0.0, value / scale)) if math.isfinite(value) and scale > 0 else 0.0
-        cells.append((slope(value), observed, share))
+        cells.append((slope(value), math.isfinite(value), share))
     return cells
 
 
 def tier_scale(result: "CausalEvaluation") -> float:
-    """Highest average FEI of any tier that was observed; 0 where there is none."""
-    seen = _observed_tiers(result)
-    tiers = [subject.elasticity.tiers[seen] for subject in result.subjects]
+    """Highest average FEI of any tier; 0 where there is none."""
+    tiers = [subject.elasticity.tiers for subject in result.subjects]
     return float(np.nanmax(np.concatenate([*tiers, [0.0]])))
-
-
-def _observed_tiers(result: "CausalEvaluation") -> NDArray[np.bool_]:
-    """Whether the support holds half or more of what the curve reaches of each tier, (6,)."""
-    u = result.log_followers
-    reached = np.diff(tier_ranges(float(u[0]), float(u[-1])))[:, 0]
-    low, high = max(result.support[0], u[0]), min(result.support[1], u[-1])
-    held = np.nan_to_num(np.diff(tier_ranges(float(low), float(high)))[:, 0])
-    return np.asarray(held >= 0.5 * reached)
 
 
 def errors_by_kind(result: "CausalEvaluation") -> dict[str, dict[str, float]]:
@@ -274,7 +261,7 @@ def coverage_words(result: "CausalEvaluation") -> str | None:
     return (
         f"Pointwise bands of {percent(result.facts['level'], 0)} over the bootstrap's draws hold the true elasticity "
         f"of single posts at these shares of the sizes that were observed: {posts}; that of the average curve: "
-        f"{average}."
+        f"{average}. The bands in the figures draw creators anew as well, so these shares are not theirs."
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micromega.report import response_words, sizing_plots, words
+from micromega.report import response_words, sizing_direct, sizing_plots, words
 from micromega.report.environment import environment
 from micromega.solvers.sizing.answer import Size, SizingPlan, Standing
 from micromega.solvers.sizing.problem import SizingProblem
@@ -14,6 +14,7 @@ from micromega.tiers import TIERS
 
 if TYPE_CHECKING:
     from micromega.solvers.plan import Certificate
+    from micromega.solvers.sizing.direct import DirectEffects
     from micromega.solvers.sizing.hull import Heatmap
 
 from markupsafe import Markup  # isort: skip  # comes with jinja2
@@ -46,6 +47,7 @@ def render_sizing(
     plan: SizingPlan,
     certificate: "Certificate",
     heatmap: "Heatmap | None",
+    direct: "DirectEffects | None" = None,
     *,
     market: str,
     facts: Mapping[str, Any],
@@ -60,6 +62,7 @@ def render_sizing(
         plan: what was answered.
         certificate: what the checker says of it.
         heatmap: best sizes at other values and costs; None: that section is left out.
+        direct: best size by direct effect of the instrument; None: the same.
         market: name of the market.
         facts: of this run: signature, seed, git_commit, packages, started_at.
 
@@ -103,6 +106,8 @@ def render_sizing(
         heatmap=rows,
         beyond=any(cell["pays"] and not cell["observed"] for _, cells in rows or () for cell in cells),
         costs=() if heatmap is None else heatmap.costs.tolist(),
+        direct=None if direct is None else sizing_direct.direct_words(direct, problem),
+        direct_figure="" if direct is None else Markup(sizing_direct.direct_plot(direct, problem.currency)),  # noqa: S704
         limits=SIZING_LIMITS,
         lineage=lineage_rows(facts),
     )

@@ -1,5 +1,6 @@
 """Evaluating Deep IV or DFIV: its curves, what is known of the instrument, and the table that sizes are chosen from."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from micromega.runs import record
 from micromega.runs.checkpoint import load_checkpoint
 from micromega.runs.evaluation import METRICS, REPORT, EvaluationRun, metrics_table, to_json
 from micromega.runs.trained import trained_checkpoint
-from micromega.scores import Lineage, ScoreKind, write_scores
+from micromega.scores import Lineage, ResponseFacts, ScoreKind, write_scores
 
 log = logging.getLogger(__name__)
 RESPONSE = "response.parquet"
@@ -60,7 +61,9 @@ def evaluate_response(run: EvaluationRun) -> Mapping[str, Mapping[str, float]]:
     log.info("On %d posts:\n%s", result.facts["posts"], metrics_table(result.metrics))
     log.info("The instrument:\n%s", result.diagnostics.verdict.text)
     narrow = () if result.facts["bootstrap"] else (NARROW,)
-    lineage = run.lineage(ScoreKind.LOG_IMPRESSIONS, (NOTE, *narrow, *result.diagnostics.verdict.warnings))
+    notes = (NOTE, *narrow, *result.diagnostics.verdict.warnings)
+    facts = response_facts(result, centre=float(data.inputs.treatment.mean()))
+    lineage = dataclasses.replace(run.lineage(ScoreKind.LOG_IMPRESSIONS, notes), response=facts)
     write_scores(response_table(result), folder / RESPONSE, name="response", lineage=lineage)
     write_text_atomically(folder / record.EVALUATION, to_json(result))
     _report(run, result, lineage)
@@ -96,6 +99,20 @@ def _first_stage(checkpoint: Path) -> Path:
     return trained_checkpoint(Path(named))
 
 
+def response_facts(result: CausalEvaluation, *, centre: float) -> ResponseFacts:
+    """Say what the bands hold and which sizes were observed.
+
+    Args:
+        result: the evaluation.
+        centre: mean log followers of the posts.
+
+    Returns:
+        What the solver is told beside the curves.
+    """
+    facts = result.facts
+    return ResponseFacts(band=facts["bands"], level=facts["level"], support=result.support, centre=centre)
+
+
 def response_table(result: CausalEvaluation) -> pa.Table:
     """Lay out curves as the response table: one row for each subject and size."""
     sizes = len(result.log_followers)
@@ -106,5 +123,8 @@ def response_table(result: CausalEvaluation) -> pa.Table:
         "elasticity": np.concatenate([subject.elasticity.elasticity for subject in result.subjects]),
         "lower": np.concatenate([subject.lower for subject in result.subjects]),
         "upper": np.concatenate([subject.upper for subject in result.subjects]),
+        "direct_shift": np.full(sizes * len(result.subjects), np.nan),
     }
+    if result.diagnostics.direct is not None:
+        columns["direct_shift"][:sizes] = result.diagnostics.direct.shift  # of all posts, the first subject
     return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})

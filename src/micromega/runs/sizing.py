@@ -7,7 +7,7 @@ from micromega.config.validate import resolve_target
 from micromega.runs.planning import PlanningRun, check_certificate
 from micromega.runs.response import RESPONSE
 from micromega.scores import read_scores
-from micromega.solvers.sizing import heatmap, plan_table, solve, verify
+from micromega.solvers.sizing import direct_effects, heatmap, plan_table, solve, verify
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +38,18 @@ def plan_size(run: PlanningRun) -> float | None:
     facts = run.begin(scores=str(scores.path))
     problem = resolve_target(dotted(type(request.problem).config_target))(
         request.problem,
-        scores=scores.table,
-        score_kind=str(scores.lineage.score_kind),
+        scores=scores,
         market=run.market,
-        notes=scores.lineage.notes,
     )
     plan = solve(problem)
     certificate = verify(problem, plan)
     check_certificate(certificate, "sizing")
     sizes = heatmap(problem, values=request.problem.heatmap_values, costs=request.problem.heatmap_costs)
+    direct = direct_effects(problem)
     run.finish(
         plan_table(plan),
         certificate,
-        lambda: render_sizing(problem, plan, certificate, sizes, market=run.market.name, facts=facts),
+        lambda: render_sizing(problem, plan, certificate, sizes, direct, market=run.market.name, facts=facts),
         str(plan.status),
     )
     best = plan.recommended

@@ -13,6 +13,7 @@ from micromega.scores.calibrate import (
 from micromega.scores.embedding import embedding_table, vectors_of
 from micromega.scores.isotonic import Isotonic, fit_isotonic
 from micromega.scores.read import Scores, read_scores
+from micromega.scores.response import ResponseFacts
 from micromega.scores.schema import CONTRACT_VERSION, TABLES, Lineage, ScoreKind, TableSpec
 from micromega.scores.write import write_scores
 
@@ -24,6 +25,7 @@ __all__ = [
     "Lineage",
     "Platt",
     "Reliability",
+    "ResponseFacts",
     "ScoreKind",
     "Scores",
     "TableSpec",

@@ -45,6 +45,7 @@ def check_table(table: pa.Table, spec: TableSpec, lineage: Lineage, *, file: str
         _check_ranks(table, file)
     elif spec.name == "response":
         _check_bands(table, file)
+        _check_shift(table, file)
     elif spec.name == "embedding":
         _check_vectors(table, file)
     return table
@@ -82,12 +83,18 @@ def _check_kind(spec: TableSpec, lineage: Lineage, file: str) -> None:
         )
     if lineage.currency is None and (lineage.score_kind is ScoreKind.CURRENCY or "price" in spec.schema.names):
         raise ScoreError(f"{file}: holds money, but its lineage names no currency. Set Lineage.currency.")
+    if lineage.response is not None and spec.name != "response":
+        raise ScoreError(f'{file}: Lineage.response is of a table "response"; this is a table "{spec.name}".')
 
 
 def _conform(table: pa.Table, spec: TableSpec, file: str) -> pa.Table:
     """Columns in the contract's order and types; other names and lossy types are refused."""
     names = table.column_names
-    missing = [name for name in spec.schema.names if name not in names]
+    for name in spec.optional:
+        if name not in names:
+            kind = spec.schema.field(name).type
+            table = table.append_column(pa.field(name, kind), pa.nulls(table.num_rows, kind))
+    missing = [name for name in spec.schema.names if name not in names and name not in spec.optional]
     extra = [name for name in names if name not in spec.schema.names]
     if missing or extra or len(set(names)) < len(names):
         found = f"missing: {', '.join(missing) or 'none'}; not in the contract: {', '.join(extra) or 'none'}"
@@ -212,6 +219,15 @@ def _check_bands(table: pa.Table, file: str) -> None:
     crossed_N = pc.greater(lower, upper).fill_null(False).to_numpy()
     remedy = "Exchange the two columns or recompute the band."
     _fail(table, ["lower"], crossed_N, what='bounds above "upper"', remedy=remedy, file=file)
+
+
+def _check_shift(table: pa.Table, file: str) -> None:
+    """A subject has a shift at all of its sizes or at none."""
+    subject_N, null_N = codes(table.column("subject_id")), table.column("direct_shift").is_null().to_numpy()
+    known = np.unique(subject_N[~null_N])
+    what = "nulls of subjects that have values at other sizes"
+    remedy = "Give all sizes of a subject or none."
+    _fail(table, ["direct_shift"], null_N & np.isin(subject_N, known), what=what, remedy=remedy, file=file)
 
 
 def _check_vectors(table: pa.Table, file: str) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 import pyarrow as pa
 
 from micromega.errors import ScoreError
+from micromega.scores.response import ResponseFacts
 
 CONTRACT_VERSION = 1
 """Raised when a column, a unit or a metadata key changes its meaning; readers refuse every other version."""
@@ -58,6 +59,7 @@ class TableSpec:
         key: columns that are unique together.
         kinds: units that this table may have.
         bounds: closed range of numeric columns (None: open).
+        optional: columns that a file may lack; a reader gets nulls.
     """
 
     name: str
@@ -65,6 +67,7 @@ class TableSpec:
     key: tuple[str, ...]
     kinds: tuple[ScoreKind, ...]
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=lambda: MappingProxyType({}))
+    optional: tuple[str, ...] = ()
 
     def bounds_for(self, kind: ScoreKind) -> dict[str, tuple[float | None, float | None]]:
         """Ranges of the columns, where the unit itself narrows the score's."""
@@ -95,6 +98,8 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
             TableSpec(
                 name="response",
                 # lower and upper bound the column that score_kind names; null together where no band was computed.
+                # direct_shift: what a direct effect of the instrument of 1, in log impressions per standard deviation,
+                # would take off the elasticity; null for subjects where that is not known.
                 schema=_columns(
                     subject_id=_TEXT,
                     log_followers=_REAL,
@@ -102,9 +107,11 @@ TABLES: Mapping[str, TableSpec] = MappingProxyType(
                     elasticity=_REAL,
                     lower_=_REAL,
                     upper_=_REAL,
+                    direct_shift_=_REAL,
                 ),
                 key=("subject_id", "log_followers"),
                 kinds=(ScoreKind.LOG_IMPRESSIONS, ScoreKind.ELASTICITY),
+                optional=("direct_shift",),
             ),
             TableSpec(
                 name="effectiveness",
@@ -164,6 +171,7 @@ class Lineage:
         git_commit: commit of the code; None outside a repository.
         currency: currency of prices and money; None where the table holds none.
         notes: whatever a reader of the scores should know, one sentence each.
+        response: of a response table, what its bands hold and which sizes were observed; None: not known.
         created_at: time of writing, UTC.
         contract_version: version of this contract.
     """
@@ -176,6 +184,7 @@ class Lineage:
     git_commit: str | None = None
     currency: str | None = None
     notes: tuple[str, ...] = ()
+    response: ResponseFacts | None = None
     created_at: datetime = field(default_factory=_now)
     contract_version: int = CONTRACT_VERSION
 
@@ -199,6 +208,7 @@ class Lineage:
             "git_commit": self.git_commit,
             "currency": self.currency,
             "notes": json.dumps(self.notes, ensure_ascii=False),
+            "response": None if self.response is None else self.response.to_text(),
             "created_at": self.created_at.isoformat(),
             "contract_version": str(self.contract_version),
         }
@@ -233,6 +243,7 @@ class Lineage:
             return cls(
                 score_kind=ScoreKind(texts.pop("score_kind")),
                 notes=tuple(json.loads(texts.pop("notes", "[]"))),
+                response=ResponseFacts.from_text(texts.pop("response")) if "response" in texts else None,
                 created_at=datetime.fromisoformat(texts.pop("created_at")),
                 model=texts.pop("model"),
                 market_fingerprint=texts.pop("market_fingerprint"),

@@ -162,5 +162,9 @@ def test_what_is_refused():
         first_stage(t, z, x[:-1])
     with pytest.raises(ConfigError, match="1 instruments cannot tell 2 treatments apart"):
         two_stage_least_squares(t, np.column_stack([t, t**2]), z, x, cluster)
+    with pytest.raises(DataError, match="leave of 1 instruments cannot tell 1 treatments apart in these 120 rows"):
+        two_stage_least_squares(t, t, x[:, 0] * 2 + 1, x, cluster)
+    with pytest.raises(DataError, match="4 rows are too few for 5 coefficients"):
+        two_stage_least_squares(t[:4], t[:4], z[:4], x[:4])
     with pytest.raises(ConfigError, match="two held-out rows"):
         likelihood_gain([1.0], [1.0])

@@ -44,5 +44,6 @@ def test_a_report_says_it_and_only_where_it_is_known():
     coverage = {"linear": Coverage(posts=0.7, average=0.3), "concave": Coverage(posts=0.81, average=0.4)}
     said = coverage_words(SimpleNamespace(coverage=coverage, facts={"level": 0.95})).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith("Pointwise bands of 95 % over the bootstrap's draws hold")
-    assert said.endswith("average curve: linear 30 %, concave 40 %.")
+    assert "average curve: linear 30 %, concave 40 %." in said
+    assert said.endswith("The bands in the figures draw creators anew as well, so these shares are not theirs.")
     assert coverage_words(SimpleNamespace(coverage={}, facts={})) is None

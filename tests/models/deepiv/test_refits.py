@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from micromega.models.deepiv import DeepIV
+from micromega.errors import DataError
+from micromega.models.deepiv import DeepIV, refits
 from micromega.models.deepiv.config import DeepIVModelConfig
 from micromega.models.deepiv.members import draw_members
 from micromega.models.deepiv.refits import instrument_gain, instrument_shift
@@ -67,6 +68,16 @@ def test_an_instrument_that_says_nothing_gains_nothing():
     gain = instrument_gain(fitted(data).treatment, data)
     assert gain.mean == pytest.approx(0, abs=0.05)
     assert gain.mean < 2 * gain.standard_error
+
+
+def test_a_gain_on_one_held_out_creator_has_no_error(strong, monkeypatch):
+    data, first = strong
+    held = draw_members(first.config, data.inputs.author, seed=0).held_out[0] > 0
+    alone = Data(data.values, SimpleNamespace(author=np.where(held, -1, data.inputs.author)))
+    monkeypatch.setattr(Data, "members", lambda *_: draw_members(first.config, data.inputs.author, seed=0))
+    monkeypatch.setattr(refits, "_trained", None)  # nothing is fitted in vain
+    with pytest.raises(DataError, match="held out one creator"):
+        instrument_gain(first, alone)
 
 
 def test_a_direct_effect_shifts_the_curve_by_one_over_the_first_stage(strong):

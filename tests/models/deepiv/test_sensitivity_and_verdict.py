@@ -1,22 +1,15 @@
 """What a direct effect would do, and what the diagnostics say in words."""
 
 import logging
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from micromega.errors import ConfigError
+from micromega.errors import ConfigError, DataError
 from micromega.models.deepiv.clustered import two_stage_least_squares
 from micromega.models.deepiv.gamma import Gamma
 from micromega.models.deepiv.residual_prediction import ResidualPrediction
-from micromega.models.deepiv.sensitivity import (
-    direct_effect,
-    linear_sensitivity,
-    linear_shift,
-    mean_inside,
-    sensitivity,
-)
+from micromega.models.deepiv.sensitivity import direct_effect, linear_shift, mean_inside
 from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.strength import first_stage, likelihood_gain
 from micromega.models.deepiv.verdict import ONE_CAUSE, UNTESTABLE, direct_words, verdict
@@ -39,42 +32,19 @@ def effect_of(t, z, x):
 
 def test_the_true_direct_effect_gives_the_true_estimate(data):
     y, t, z, x = data
-    found = sensitivity(effect_of(t, z, x), y, z, [-0.6, 0.0, 0.6])
-    assert found.estimate[1] == pytest.approx(0.5 + 0.3 / 0.5, abs=0.05), "biased by δ / π"
-    assert found.estimate[2] == pytest.approx(0.5, abs=0.05)
-    assert found.per_unit[2] == pytest.approx(0.3, abs=0.01)
-
-
-def test_the_short_cut_is_the_same_for_an_estimator_that_is_linear_in_y(data):
-    y, t, z, x = data
-    deltas = np.linspace(-1, 1, 7)
-    found, slow = (method(effect_of(t, z, x), y, z, deltas) for method in (linear_sensitivity, sensitivity))
-    assert found.estimate == pytest.approx(slow.estimate)
-    curve = linear_sensitivity(lambda outcome: effect_of(t, z, x)(outcome) * np.arange(3.0), y, z, deltas)
-    assert curve.estimate == pytest.approx(slow.estimate[:, None] * np.arange(3.0))
-
-
-def test_tipping_point_is_the_reduced_form(data):
-    """With one instrument the effect is 0 at δ = coefficient of z in y on z and x: then z explains all there is."""
-    y, t, z, x = data
-    found = linear_sensitivity(effect_of(t, z, x), y, z, np.linspace(-2, 2, 41))
-    design = np.column_stack([np.ones(len(y)), z, x])
-    reduced = np.linalg.lstsq(design, y, rcond=None)[0][1]
-    assert found.tipping_point() == pytest.approx(reduced * z.std())
-    assert found.tipping_point(threshold=1e6) is None
-    parabola = linear_sensitivity(lambda outcome: 0.0, y, z, [-2.0, -1.0, 0.0, 1.0, 2.0])
-    twice = replace(parabola, estimate=(parabola.deltas - 0.25) ** 2)
-    assert twice.tipping_point(threshold=1.0) == pytest.approx(-0.625), "the nearer of two, by a straight line"
-    with pytest.raises(ConfigError, match="one number"):
-        linear_sensitivity(lambda outcome: outcome[:3], y, z, [0.0, 1.0]).tipping_point()
+    estimate = effect_of(t, z, x)(y)
+    assert estimate == pytest.approx(0.5 + 0.3 / 0.5, abs=0.05), "biased by δ / π"
+    assert estimate - 0.6 * linear_shift(t, z, x) == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_is_refused(data):
-    y, t, z, x = data
-    with pytest.raises(ConfigError, match="constant"):
-        sensitivity(effect_of(t, z, x), y, np.ones(len(y)), [0.1])
+    _, t, z, x = data
+    with pytest.raises(DataError, match="constant"):
+        linear_shift(t, np.ones(len(t)), x)
+    with pytest.raises(DataError, match="cannot tell 1 treatments apart"):
+        linear_shift(t, 3 * x[:, 0], x)
     with pytest.raises(ConfigError, match="one instrument"):
-        sensitivity(effect_of(t, z, x), y, x, [0.1])
+        linear_shift(t, np.column_stack([z, z**2]), x)
 
 
 GRID = np.linspace(np.log(100), np.log(3e6), 60)
@@ -82,10 +52,10 @@ SUPPORT = (np.log(500.0), np.log(1e6))
 HUMP = 0.1 + 0.5 * np.exp(-(((GRID - np.log(2e4)) / 1.5) ** 2))
 
 
-def test_the_linear_shift_is_what_the_two_fits_say(data):
+def test_the_linear_shift_is_what_an_estimate_without_the_direct_effect_lacks(data):
     y, t, z, x = data
-    found = linear_sensitivity(effect_of(t, z, x), y, z, [0.0, 1.0])
-    assert linear_shift(t, z, x) == pytest.approx(found.estimate[0] - found.estimate[1])
+    estimate = effect_of(t, z, x)
+    assert linear_shift(t, z, x) == pytest.approx(estimate(y) - estimate(y - z / z.std()))
 
 
 def test_the_mean_is_the_integral_over_what_was_observed():
@@ -100,14 +70,23 @@ def test_the_direct_effect_moves_mean_and_class():
     for place in range(0, len(found.deltas), 60):
         left = HUMP - found.deltas[place] * shift
         assert found.mean[place] == pytest.approx(mean_inside(GRID, left, SUPPORT))
-        assert found.shapes[place] == curve_shape(tier_averages(GRID, left))
+        assert found.shapes[place] == curve_shape(tier_averages(GRID, left, SUPPORT))
     assert mean_inside(GRID, HUMP - found.zero * shift, SUPPORT) == pytest.approx(0, abs=1e-12)
     assert found.deltas[len(found.deltas) // 2] == 0
     own, step = found.shapes[len(found.deltas) // 2], found.deltas[1] - found.deltas[0]
     below, above = found.changes
     for point, inward in ((below, step), (above, -step)):
-        assert curve_shape(tier_averages(GRID, HUMP - point * shift)) != own
-        assert curve_shape(tier_averages(GRID, HUMP - (point + inward) * shift)) == own
+        assert curve_shape(tier_averages(GRID, HUMP - point * shift, SUPPORT)) != own
+        assert curve_shape(tier_averages(GRID, HUMP - (point + inward) * shift, SUPPORT)) == own
+
+
+def test_sizes_that_nobody_observed_do_not_change_what_a_direct_effect_does():
+    first = np.searchsorted(GRID, SUPPORT[0]) - 1  # what stands there moves what lies between it and the next
+    ramp = HUMP + np.maximum(GRID[first] - GRID, 0)
+    one, other = (direct_effect(GRID, curve, np.full(60, 0.5), SUPPORT, most=5.0) for curve in (HUMP, ramp))
+    assert curve_shape(tier_averages(GRID, ramp)) != one.shapes[300]
+    assert other.shapes == one.shapes
+    assert other.changes == one.changes
 
 
 def test_no_shift_changes_nothing():
@@ -125,8 +104,9 @@ def test_what_a_direct_effect_would_do_is_said_in_words():
     assert f"By {found.changes[0]:.3g} or less, the curve would no longer be s-shaped." in words
 
 
-def gamma(value, p_value):
-    return Gamma(value=value, reference=np.array([-0.01, 0.002]), p_value=p_value, rows=500)
+def gamma(value, p_value, clusters=100):
+    reference = np.array([-0.01, 0.002])
+    return Gamma(value=value, reference=reference, p_value=p_value, rows=500, clusters=clusters, folds=min(5, clusters))
 
 
 def test_a_strong_instrument_gets_no_warning_but_is_never_called_valid(data, caplog):
@@ -170,6 +150,15 @@ def test_no_gain_of_likelihood_is_weak_whatever_f_says(data):
     unsure = verdict(strength, gain=likelihood_gain(-0.01 + 0 * nll, nll - nll.mean()))
     assert not unsure.weak
     assert "within the noise" in unsure.text
+
+
+def test_gamma_of_few_creators_is_said_to_tell_nothing(data):
+    _, t, z, x = data
+    strength = first_stage(t, z, x)
+    few, enough = (verdict(strength, gamma=gamma(0.1, 0.4, clusters)).text for clusters in (4, 6))
+    assert "cross-fitted in 4 folds" in few
+    assert "They are of 4 creators, and with so few a p-value is hardly ever below 0.12" in few
+    assert "with so few" not in enough
 
 
 def test_objections_are_warnings(data):

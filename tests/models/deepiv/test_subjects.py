@@ -11,6 +11,7 @@ from micromega.models.deepiv import subjects as module
 from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVEvaluationConfig
 from micromega.models.deepiv.data import DeepIVData
 from micromega.models.deepiv.groups import Grouping
+from micromega.models.deepiv.shapes import curve_shape, tier_averages
 from micromega.models.deepiv.subjects import View, make_subjects
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -69,6 +70,15 @@ def test_curves_are_means_over_the_group_s_posts(trained, made):
         np.testing.assert_allclose(of.log_impressions, np.log(sizes[rows].mean(axis=0)), rtol=1e-5)
         np.testing.assert_allclose(of.correlational, naive[rows].mean(axis=0))
         assert (of.lower <= of.upper).all()
+
+
+def test_tiers_and_classes_are_of_observed_sizes(made):
+    view, _, _, found, _ = made
+    for of in found:
+        wanted = tier_averages(view.grid, of.elasticity.elasticity, view.support)
+        np.testing.assert_array_equal(of.elasticity.tiers, wanted)
+        assert np.isnan(wanted).tolist() == [True, False, False, False, True, True], "1,097 to 162,755 followers"
+        assert of.elasticity.shape is curve_shape(wanted)
 
 
 def test_the_example_is_the_caption_with_most_impressions(trained, made):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from micromega.errors import ConfigError, MissingExtraError
+from micromega.errors import ConfigError, DataError, MissingExtraError
 from micromega.models.deepiv.clustered import two_stage_least_squares
 from micromega.models.deepiv.gamma import residual_gamma
 from micromega.models.deepiv.predictor import boosted_trees, cluster_folds
@@ -184,7 +184,43 @@ def test_what_is_refused():
     y, t, z, x, cluster = draw(0)
     with pytest.raises(ConfigError, match="held_out must mark some rows"):
         residual_gamma(y, x, z, held_out=np.ones(len(y)), predictor=polynomial)
-    with pytest.raises(ConfigError, match="200 folds of 100 clusters"):
-        residual_gamma(y, x, z, cluster, folds=200, predictor=polynomial)
-    with pytest.raises(ConfigError, match="at least 1 and 8"):
-        residual_prediction(y, t, z, x, cluster % 3, predictor=polynomial)
+    with pytest.raises(ConfigError, match="1 folds; at least 2"):
+        residual_gamma(y, x, z, cluster, folds=1, predictor=polynomial)
+    with pytest.raises(ConfigError, match="0 splits"):
+        residual_prediction(y, t, z, x, cluster, splits=0, predictor=polynomial)
+
+
+def test_too_few_creators_are_a_matter_of_data():
+    y, t, z, x, cluster = draw(0)
+    with pytest.raises(DataError, match=r"7 clusters \(creators\); to halve them, 8 are needed"):
+        residual_prediction(y, t, z, x, cluster % 7, predictor=polynomial)
+    with pytest.raises(DataError, match="all rows are of one cluster"):
+        residual_gamma(y, x, z, 0 * cluster, predictor=polynomial)
+    with pytest.raises(DataError, match="all rows are of one cluster"):
+        residual_gamma(y[:1], x[:1], z[:1], predictor=polynomial)
+
+
+def test_gamma_takes_as_many_folds_as_there_are_clusters():
+    """Two clusters: each is predicted by a learner of the other, and signs cannot tell 0.5 from chance."""
+    rng = np.random.default_rng(0)
+    residual, x, z, cluster = rng.normal(size=40), rng.normal(size=(40, 1)), rng.normal(size=40), np.arange(40) % 2
+    found = residual_gamma(residual, x, z, cluster, predictor=polynomial)
+    assert (found.rows, found.clusters, found.folds) == (40, 2, 2)
+    features = np.column_stack([x, z])
+    loss = 0.0
+    for out in (cluster == 0, cluster == 1):
+        loss += ((residual[out] - polynomial(features[~out], residual[~out], features[out])) ** 2).sum()
+    assert found.value == pytest.approx(1 - loss / (residual**2).sum())
+    assert len({round(value, 9) for value in found.reference}) == 2, "the same and opposite signs"
+    assert residual_gamma(residual, x, z, cluster % 2 + 2 * (x[:, 0] > 0), folds=3, predictor=polynomial).folds == 3
+
+
+def test_the_p_value_of_four_clusters_keeps_its_level():
+    """Few signs make it coarse, not too small: under the null it is .05 at most 5 % of the time."""
+    rng, cluster = np.random.default_rng(0), np.repeat(np.arange(4), 5)
+    p = []
+    for seed in range(200):
+        arrays = rng.normal(size=20) + rng.normal(size=4)[cluster], rng.normal(size=(20, 1)), rng.normal(size=20)
+        p.append(residual_gamma(*arrays, cluster, predictor=polynomial, seed=seed).p_value)
+    assert (np.array(p) <= 0.05).mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.median(p) > 0.25

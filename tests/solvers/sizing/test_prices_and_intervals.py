@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from micromega.solvers.sizing import Standing, optimal_followers, verify
+from micromega.solvers.sizing.prices import PriceList
 from micromega.tiers import TIERS
 
 GRID = np.linspace(np.log(300), np.log(5e6), 150)
@@ -46,6 +48,54 @@ def test_a_kink_of_the_price():
     assert plan.optimum.followers == pytest.approx(5e4, rel=1e-5)
     assert [(root.kind, root.smooth) for root in plan.roots] == [("maximum", False)]
     assert plan.standing is Standing.INTERIOR
+    assert verify(plan.problem, plan).ok
+
+
+@pytest.mark.parametrize("points", [5, 10, 20, 50])
+@pytest.mark.parametrize("form", ["dearer", "cheaper", "uneven"])
+@pytest.mark.parametrize("shape", ["constant elasticity", "two steps"])
+def test_prices_at_sizes_run_straight_between_them(points, form, shape):
+    """Brute force with straight lines in followers: none earns more, and the checker reads the prices the same way."""
+    u = np.linspace(GRID[0], GRID[-1], points)
+    bends = 5 + 0.1 * u + 2.5 / (1 + np.exp(-3 * (u - 8))) + 2.5 / (1 + np.exp(-3 * (u - 13)))
+    curve = 6 + 0.4 * u if shape == "constant elasticity" else bends
+    price = {
+        "dearer": 1e-3 * np.exp(1.3 * u),
+        "cheaper": 0.3 * np.exp(0.7 * u),
+        "uneven": np.cumsum(np.random.default_rng(points).uniform(0, 3000, points)),
+    }[form]
+    support = (GRID[0] + 0.7, GRID[-1] - 2.1)
+    plan = plan_of(log_followers=u, log_impressions=curve, cost=price, support=support)
+    certificate = verify(plan.problem, plan)
+    assert certificate.ok, [check.words for check in certificate.checks if not check.ok]
+    fine = np.unique(np.concatenate([np.linspace(u[0], u[-1], 100_001), u, support]))
+    profit = 0.02 * np.exp(PchipInterpolator(u, curve)(fine)) - np.interp(np.exp(fine), np.exp(u), price)
+    inside = (fine >= support[0]) & (fine <= support[1])
+    room = 1e-9 * np.abs(profit).max()
+    for found, brute in ((plan.optimum, profit.max()), (plan.supported, profit[inside].max())):
+        assert brute - room <= found.profit <= brute + 1e-4 * np.abs(brute)
+        at = np.interp(found.followers, np.exp(u), price)
+        assert found.cost == pytest.approx(at), "the price of the size is the list's"
+
+
+def test_a_corner_between_two_lines_is_hit_exactly():
+    """Prices that turn dear at 30,000 followers, a point of the grid: the best size is just that."""
+    u = np.sort(np.append(np.linspace(GRID[0], GRID[-1], 12), np.log(30_000)))
+    price = 0.01 * np.exp(u) + 0.3 * np.maximum(np.exp(u) - 30_000, 0)
+    plan = plan_of(log_followers=u, log_impressions=np.log(1600) + 0.5 * u, cost=price)
+    assert plan.optimum.followers == pytest.approx(30_000, rel=1e-12)
+    assert verify(plan.problem, plan).ok
+
+
+def test_corners_of_a_price_list_off_the_grid():
+    """Cheap sizes of a list are valleys of the price: the best one is found between points of a coarse grid."""
+    u = np.linspace(GRID[0], GRID[-1], 4)
+    listed = PriceList(np.array([1e3, 7e3, 9e3, 3e5]), np.array([200.0, 2_000.0, 500.0, 90_000.0]))
+    plan = plan_of(log_followers=u, log_impressions=np.log(1600) + 0.5 * u, cost=listed)
+    fine = np.concatenate([np.linspace(u[0], u[-1], 100_001), np.log(listed.followers)])
+    profit = 32 * np.exp(fine / 2) - listed(np.exp(fine))
+    assert plan.optimum.followers == pytest.approx(9_000, rel=1e-9)
+    assert plan.optimum.profit == pytest.approx(profit.max())
     assert verify(plan.problem, plan).ok
 
 

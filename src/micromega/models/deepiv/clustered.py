@@ -13,7 +13,7 @@ from micromega.errors import ConfigError, DataError
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_RANK = 1e-10
+_RANK, _ROUNDING = 1e-10, 1e-8
 
 
 def columns(values: ArrayLike, name: str, rows: int) -> Reals:
@@ -118,26 +118,35 @@ def two_stage_least_squares(
         The estimate.
 
     Raises:
-        DataError: shapes do not fit, or a value is not finite.
-        ConfigError: there are fewer instruments than treatments, or they do not tell treatments apart.
+        DataError: shapes do not fit, a value is not finite, there are no more rows than parameters, or the instruments
+            do not tell the treatments apart.
+        ConfigError: there are fewer instruments than treatments.
     """
     rows = len(np.asarray(y))
     outcome, treatment, instrument = columns(y, "y", rows), columns(t, "t", rows), columns(z, "z", rows)
     controls = None if x is None else columns(x, "x", rows)
     owner = codes(cluster, rows)
-    left, used = partial_out(np.hstack([outcome, treatment, instrument]), controls)
+    if instrument.shape[1] < treatment.shape[1]:
+        raise ConfigError(f"{instrument.shape[1]} instruments cannot tell {treatment.shape[1]} treatments apart.")
+    given = np.hstack([outcome, treatment, instrument])
+    left, used = partial_out(given, controls)
+    left[:, (left**2).sum(axis=0) <= _ROUNDING**2 * (given**2).sum(axis=0)] = 0  # nothing beyond the controls
+    correction = small_sample(rows, int(owner.max()) + 1, used + treatment.shape[1])
     split = 1 + treatment.shape[1]
     y_left, t_left, z_left = left[:, 0], left[:, 1:split], left[:, split:]
     span = basis(z_left)
     fitted = span @ (span.T @ t_left)
     cross = fitted.T @ t_left
     if span.shape[1] < t_left.shape[1] or np.linalg.matrix_rank(cross) < len(cross):
-        raise ConfigError(f"{instrument.shape[1]} instruments cannot tell {treatment.shape[1]} treatments apart.")
+        raise DataError(
+            f"What the controls leave of {instrument.shape[1]} instruments cannot tell {treatment.shape[1]} treatments "
+            f"apart in these {rows:,} rows."
+        )
     bread = np.asarray(np.linalg.inv(cross), dtype=np.float64)
     coefficient = bread @ (fitted.T @ y_left)
     residual = y_left - t_left @ coefficient
     score = sum_by(fitted * residual[:, None], owner)
-    meat = score.T @ score * small_sample(rows, int(owner.max()) + 1, used + t_left.shape[1])
+    meat = score.T @ score * correction
     return TwoStage(
         coefficient=coefficient,
         covariance=bread @ meat @ bread.T,
@@ -149,5 +158,13 @@ def two_stage_least_squares(
 
 
 def small_sample(rows: int, clusters: int, parameters: int) -> float:
-    """Factor C / (C − 1) · (N − 1) / (N − K) of a clustered covariance; N / (N − K) where each row is a cluster."""
+    """Factor C / (C − 1) · (N − 1) / (N − K) of a clustered covariance; N / (N − K) where each row is a cluster.
+
+    Raises:
+        DataError: there are no more rows than parameters.
+    """
+    if rows <= parameters:
+        raise DataError(
+            f"{rows:,} rows are too few for {parameters:,} coefficients. Take fewer controls, or more posts."
+        )
     return clusters / (clusters - 1) * (rows - 1) / (rows - parameters)

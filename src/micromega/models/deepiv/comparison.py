@@ -1,6 +1,7 @@
 """Other estimators on the same posts, and how far each is from the truth where it is known.
 
-N posts that curves are averaged over, G log followers, J posts that are judged: no estimator has learnt from them.
+N posts that curves are averaged over, G log followers, J posts that are judged: whatever answers for them was not
+fitted to them, but the model has chosen its epochs by them (see `Judged`).
 """
 
 import logging
@@ -65,7 +66,11 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """Posts that no estimator has learnt from.
+    """Posts to which nothing that answers for them was fitted.
+
+    Rivals never see them. The trained model answers by members that held them out, and each of these, whether plain, of
+    folds or of a bootstrap, has chosen the best epoch of its networks by what it held out. So errors on these posts
+    favour the model a little.
 
     Attributes:
         rows: their numbers, (J,).

@@ -1,5 +1,8 @@
 """How often the bands of a bootstrap hold the true elasticity, on a market whose truth is known.
 
+These are percentiles over the draws at each size, by kind of post. The bands of `CausalEvaluation.subjects` are others:
+they resample creators as well, are of groups, and may be simultaneous.
+
 N posts, G log followers, E members, D draws.
 """
 

@@ -30,8 +30,8 @@ class GroupCurve:
         lower, upper: interval of the mean, (G,), by percentiles or simultaneous over sizes; NaN for a group of one
             cluster. Sampling variability of the posts and, with several members, of what the members differ in; not
             total error.
-        tiers: mean FEI in each of the six tiers, (6,), NaN where the curve does not reach.
-        shape: class of the counterfactual curve, by `shapes.curve_shape`.
+        tiers: mean FEI in the observed part of each of the six tiers, (6,), NaN where there is none.
+        shape: class of the counterfactual curve by these, see `shapes.curve_shape`.
     """
 
     group: str
@@ -43,11 +43,6 @@ class GroupCurve:
     upper: Reals
     tiers: Reals
     shape: Shape
-
-    @property
-    def peak(self) -> float:
-        """Followers at which the mean FEI is highest."""
-        return float(np.exp(self.log_followers[np.argmax(self.elasticity)]))
 
 
 class GroupSums:
@@ -129,13 +124,21 @@ class GroupSums:
         if len(group) and cluster.max() >= self._weight_BC.shape[1]:
             raise DataError("curves: a cluster code is out of range.")
 
-    def curves(self, level: float = 0.95, *, simultaneous: bool = False, logarithm: bool = False) -> list[GroupCurve]:
+    def curves(
+        self,
+        level: float = 0.95,
+        *,
+        simultaneous: bool = False,
+        logarithm: bool = False,
+        support: tuple[float, float] | None = None,
+    ) -> list[GroupCurve]:
         """Finish.
 
         Args:
             level: of the intervals, in (0, 1).
             simultaneous: over sizes (`simultaneous_band`), instead of percentiles at each.
             logarithm: of the means, which must be above 0; means of impressions become log impressions.
+            support: first and last log followers that were observed: tiers and shape are of these; None: all.
 
         Returns:
             One curve for each group that has posts, in the order of `groups`.
@@ -147,7 +150,7 @@ class GroupSums:
                 continue
             mean = np.asarray(read(self._sum_KG[k] / self._count_K[k]), dtype=np.float64)
             lower, upper = self._band(k, mean, read, level, simultaneous=simultaneous)
-            tiers = tier_averages(self.log_followers, mean)
+            tiers = tier_averages(self.log_followers, mean, support)
             found.append(
                 GroupCurve(
                     group=name,
@@ -184,6 +187,7 @@ def group_curves(
     level: float = 0.95,
     replicates: int = 200,
     seed: int = 0,
+    support: tuple[float, float] | None = None,
 ) -> list[GroupCurve]:
     """Average FEI curves of groups of posts (Tian et al. 2022, Figures 6 to 8 and Table 4).
 
@@ -195,6 +199,7 @@ def group_curves(
         level: of the intervals, in (0, 1).
         replicates: of the bootstrap.
         seed: of its draws.
+        support: as in `GroupSums.curves`.
 
     Returns:
         One curve per label, labels sorted. For posts in blocks see `GroupSums`.
@@ -209,22 +214,7 @@ def group_curves(
     names = tuple(map(str, labels.tolist()))
     sums = GroupSums(log_followers, names, clusters=int(owner.max()) + 1, replicates=replicates, seed=seed)
     sums.add(values, code, owner)
-    return sums.curves(level)
-
-
-def counterfactual(response: ArrayLike, at_anchor: ArrayLike, log_impressions: ArrayLike) -> Reals:
-    """Log impressions of posts at other sizes of their creator: log R(F|x) = log R0 + h(log F, x) − h(log F0, x).
-
-    Args:
-        response: h at each size for each post, (N, G) or (G,).
-        at_anchor: h at the size of the post's own creator, (N,) or a number.
-        log_impressions: observed log R0, (N,) or a number.
-
-    Returns:
-        Same shape as `response`; it runs through each post's own (log F0, log R0).
-    """
-    shift = np.asarray(log_impressions, dtype=np.float64) - np.asarray(at_anchor, dtype=np.float64)
-    return np.asarray(response, dtype=np.float64) + shift[..., None]
+    return sums.curves(level, support=support)
 
 
 def integrate_elasticity(

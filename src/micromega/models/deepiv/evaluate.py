@@ -6,31 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromega.errors import CheckpointError, DataError, MissingExtraError
+from micromega.errors import CheckpointError
 from micromega.models.deepiv.causal import CausalModel
 from micromega.models.deepiv.comparison import NAIVE, fit_rivals, judged_posts, model_errors, truth_of
 from micromega.models.deepiv.config import DeepIVEvaluationConfig
 from micromega.models.deepiv.coverage import band_coverage
-from micromega.models.deepiv.curves import GroupCurve, smearing_factor
+from micromega.models.deepiv.curves import smearing_factor
 from micromega.models.deepiv.data import DeepIVData
 from micromega.models.deepiv.describe import describe
+from micromega.models.deepiv.diagnose import diagnose
 from micromega.models.deepiv.elasticity import blocks
-from micromega.models.deepiv.gamma import residual_gamma
 from micromega.models.deepiv.groups import groupings
-from micromega.models.deepiv.module import CONTROL_FUNCTION, OutcomeModule, TreatmentModule
-from micromega.models.deepiv.refits import instrument_gain, instrument_shift
-from micromega.models.deepiv.residual_prediction import residual_prediction
-from micromega.models.deepiv.result import CausalEvaluation, Coverage, Diagnostics, Method
-from micromega.models.deepiv.sensitivity import direct_effect, linear_shift, mean_inside
+from micromega.models.deepiv.module import OutcomeModule, TreatmentModule
+from micromega.models.deepiv.result import CausalEvaluation, Coverage, Method
+from micromega.models.deepiv.sensitivity import mean_inside
 from micromega.models.deepiv.shapes import curve_shape, tier_averages
-from micromega.models.deepiv.strength import first_stage
-from micromega.models.deepiv.subjects import View, make_subjects
-from micromega.models.deepiv.verdict import verdict
+from micromega.models.deepiv.subjects import View, chosen, make_subjects
 from micromega.models.origin import ORIGIN
 
 Reals = NDArray[np.float64]
 SUPPORT = 0.99
-"""Central share of the posts, by followers, within which curves are drawn and recommended from."""
+"""Central share of the posts, by followers, within which curves are drawn, classed and recommended from."""
 
 
 def evaluate(
@@ -64,7 +60,7 @@ def evaluate(
     inputs, absent = data.inputs, list[str]()
     low, high = np.quantile(inputs.treatment, [(1 - SUPPORT) / 2, (1 + SUPPORT) / 2])
     view = View(
-        rows=_chosen(len(inputs.treatment), config.posts, seed),
+        rows=chosen(len(inputs.treatment), config.posts, seed),
         grid=np.linspace(inputs.treatment.min(), inputs.treatment.max(), config.grid),
         support=(float(low), float(high)),
         seed=seed,
@@ -96,9 +92,7 @@ def evaluate(
         correlational=np.full(len(view.grid), np.nan) if naive is None else naive.mean(axis=0),
         support=view.support,
         smearing=smearing,
-        diagnostics=_diagnostics(
-            config, data, first, outcome, held_out, residual, subjects[0].elasticity, view, absent
-        ),
+        diagnostics=diagnose(config, data, first, outcome, held_out, residual, subjects[0].elasticity, view, absent),
         truth={} if truth is None else truth.curves,
         estimated={} if truth is None else {kind: own[truth.kinds == kind].mean(axis=0) for kind in truth.curves},
         coverage=coverage,
@@ -130,7 +124,7 @@ def _facts(config: DeepIVEvaluationConfig, data: DeepIVData, model: CausalModel)
 def _method(name: str, elasticity: Reals, view: View) -> Method:
     """Average over posts; elasticity (N, G)."""
     curve = elasticity.mean(axis=0)
-    tiers = tier_averages(view.grid, curve)
+    tiers = tier_averages(view.grid, curve, view.support)
     mean = mean_inside(view.grid, curve, view.support)
     return Method(name=name, elasticity=curve, mean=mean, tiers=tiers, shape=curve_shape(tiers))
 
@@ -145,13 +139,6 @@ def _check_origin(checkpoint: Mapping[str, Any], data: DeepIVData) -> None:
         )
 
 
-def _chosen(posts: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows over which curves are averaged, ascending."""
-    if posts <= most:
-        return np.arange(posts)
-    return np.sort(np.random.default_rng(seed).choice(posts, most, replace=False))
-
-
 def _held_out(outcome: CausalModel, data: DeepIVData) -> tuple[NDArray[np.int64], Reals]:
     """Rows that some member has not seen, and y − h of such members there."""
     unseen_EN = data.members(outcome.config).held_out > 0
@@ -162,52 +149,3 @@ def _held_out(outcome: CausalModel, data: DeepIVData) -> tuple[NDArray[np.int64]
         weight = unseen_EN[:, rows[part]]
         found[part] = (value[..., 0].numpy() * weight).sum(axis=0) / weight.sum(axis=0)
     return rows, data.inputs.outcome[rows] - found
-
-
-def _diagnostics(
-    config: DeepIVEvaluationConfig,
-    data: DeepIVData,
-    first: TreatmentModule | None,
-    outcome: CausalModel,
-    held_out: NDArray[np.int64],
-    residual: Reals,
-    curve: GroupCurve,
-    view: View,
-    absent: list[str],
-) -> Diagnostics:
-    inputs, seed = data.inputs, view.seed
-    t, z, x, y, author = inputs.treatment, inputs.instrument, inputs.controls, inputs.outcome, inputs.author
-    strength = first_stage(t, z, x, author)
-    some = _chosen(len(t), config.diagnostic_posts, seed)
-    judged = held_out[_chosen(len(held_out), config.diagnostic_posts, seed)]
-    gamma = residuals = None
-    try:
-        gamma = residual_gamma(
-            residual[np.searchsorted(held_out, judged)], x[judged], z[judged], author[judged], seed=seed
-        )
-        residuals = residual_prediction(y[some], t[some], z[some], x[some], author[some], seed=seed)
-    except (MissingExtraError, DataError) as error:
-        absent.append(f"γ and the residual-prediction test were not computed. {error}")
-    gain, shift = None, np.full(len(view.grid), linear_shift(t, z, x))
-    if first is None:
-        absent.append("The gain of stage 1 from the instrument: this model has no stage 1 with a likelihood.")
-    elif config.refits:
-        assert isinstance(outcome, OutcomeModule)
-        gain = instrument_gain(first, data, seed=seed)
-        shift = instrument_shift(first, outcome.config, data, view.rows, view.grid, seed=seed)
-    direct = direct_effect(view.grid, curve.elasticity, shift, view.support, most=float(y.std()))
-    return Diagnostics(
-        strength=strength,
-        gain=gain,
-        gamma=gamma,
-        residuals=residuals,
-        verdict=verdict(
-            strength,
-            gain=gain,
-            gamma=gamma,
-            residuals=residuals,
-            direct=direct,
-            by_rank=outcome.title == CONTROL_FUNCTION,
-        ),
-        direct=direct,
-    )

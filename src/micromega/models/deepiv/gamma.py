@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from micromega.errors import ConfigError
+from micromega.errors import ConfigError, DataError
 from micromega.models.deepiv.clustered import codes, columns
 from micromega.models.deepiv.predictor import Predictor, boosted_trees, cluster_folds
 
@@ -27,13 +27,16 @@ class Gamma:
         value: γ; negative where predicting 0 is better.
         reference: γ of residuals whose signs were drawn at random, by cluster, (R,).
         p_value: share of draws, the data's own included, with a γ at least as large.
-        rows: how many were scored.
+        rows, clusters: how many were scored, and of how many clusters.
+        folds: of the cross-fitting; 1 where the rows to score were given.
     """
 
     value: float
     reference: Reals
     p_value: float
     rows: int
+    clusters: int
+    folds: int
 
 
 def residual_gamma(
@@ -60,7 +63,7 @@ def residual_gamma(
         x: controls, (N, X).
         z: instruments, (N,) or (N, Z).
         cluster: creator, (N,); None: every row its own.
-        folds: of the cross-fitting, whole clusters each.
+        folds: of the cross-fitting, whole clusters each; as many as clusters where these are fewer.
         held_out: rows to score, (N,) bool; the predictor learns from the others, once. None: cross-fitting.
         replicates: draws of the reference; 0: none, and no p-value (NaN).
         predictor: learner; None: boosted trees.
@@ -70,8 +73,8 @@ def residual_gamma(
         γ.
 
     Raises:
-        DataError: shapes do not fit, or a value is not finite.
-        ConfigError: too few folds or clusters, or nothing held out.
+        DataError: shapes do not fit, a value is not finite, or there are fewer than two clusters.
+        ConfigError: fewer than two folds, or nothing held out.
         MissingExtraError: no predictor is given and scikit-learn is not installed.
     """
     rows = len(np.asarray(residual))
@@ -86,7 +89,15 @@ def residual_gamma(
     signs_RC = rng.choice(np.array([-1.0, 1.0]), size=(replicates, int(owner.max()) + 1))
     reference = np.array([_gamma(error * sign_C[owner], features, fold, learner) for sign_C in signs_RC])
     p_value = (1 + int((reference >= value).sum())) / (1 + replicates) if replicates else float("nan")
-    return Gamma(value=value, reference=reference, p_value=p_value, rows=int((fold >= 0).sum()))
+    scored = fold >= 0
+    return Gamma(
+        value=value,
+        reference=reference,
+        p_value=p_value,
+        rows=int(scored.sum()),
+        clusters=len(np.unique(owner[scored])),
+        folds=int(fold.max()) + 1,
+    )
 
 
 def _folds(owner: Ints, folds: int, held_out: ArrayLike | None, rng: np.random.Generator) -> Ints:
@@ -96,9 +107,12 @@ def _folds(owner: Ints, folds: int, held_out: ArrayLike | None, rng: np.random.G
         if scored.shape != owner.shape or scored.all() or not scored.any():
             raise ConfigError("gamma: held_out must mark some rows and leave some, one entry for each row.")
         return np.where(scored, 0, -1)
-    if not 2 <= folds <= int(owner.max()) + 1:
-        raise ConfigError(f"gamma: {folds} folds of {int(owner.max()) + 1} clusters; 2 to as many as clusters.")
-    return cluster_folds(owner, folds, rng)
+    if folds < 2:
+        raise ConfigError(f"gamma: {folds} folds; at least 2.")
+    clusters = int(owner.max()) + 1
+    if clusters < 2:
+        raise DataError("gamma: all rows are of one cluster; one to learn from and one to score are needed.")
+    return cluster_folds(owner, min(folds, clusters), rng)
 
 
 def _gamma(error: Reals, features: Reals, fold: Ints, learner: Predictor) -> float:

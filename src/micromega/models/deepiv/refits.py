@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from micromega.errors import DataError
 from micromega.models.deepiv.arrays import HELD_OUT_ROWS, answers, train
 from micromega.models.deepiv.batches import Rows, held_out_batches, spec_of
 from micromega.models.deepiv.config import DeepIVModelConfig
@@ -33,8 +34,14 @@ def instrument_gain(first: TreatmentModule, data: DeepIVData, *, seed: int = 0) 
 
     Returns:
         The gain on the posts that the member held out.
+
+    Raises:
+        DataError: the member held out a single creator, so no error can be given; or nothing was learnt.
     """
     members = data.members(first.config)
+    owner = data.inputs.author[members.held_out[0] > 0]
+    if len(np.unique(owner)) < 2:  # asked before the fit
+        raise DataError("instrument gain: stage 1 has held out one creator, and a standard error needs two.")
     seen, held_out = (torch.from_numpy(of[:1]) for of in (members.weights, members.held_out))
     values = data.values | {"z": torch.zeros_like(data.values["z"])}
     without = _trained(first, values, seen, held_out, seed)
@@ -43,9 +50,7 @@ def instrument_gain(first: TreatmentModule, data: DeepIVData, *, seed: int = 0) 
         _loss(module, {name: of[rows] for name, of in given.items()})
         for module, given in ((first, data.values), (without, values))
     )
-    return likelihood_gain(
-        with_instrument.double().numpy(), without_instrument.double().numpy(), data.inputs.author[rows.numpy()]
-    )
+    return likelihood_gain(with_instrument.double().numpy(), without_instrument.double().numpy(), owner)
 
 
 def _trained(
@@ -98,6 +103,9 @@ def instrument_shift(
 
     Returns:
         (G,) change of the elasticity for a direct effect of 1 per standard deviation of the instrument.
+
+    Raises:
+        DataError: nothing was learnt.
     """
     members, config = data.members(first.config), _one(config)
     z = data.values["z"][:, 0]

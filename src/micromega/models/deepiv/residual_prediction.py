@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from micromega.errors import ConfigError
+from micromega.errors import ConfigError, DataError
 from micromega.models.deepiv.clustered import codes, columns, partial_out, two_stage_least_squares
 from micromega.models.deepiv.predictor import Predictor, boosted_trees
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_CLUSTERS = 8
 _CLIP = 0.9
 _FLOOR = 0.05
 """Least variance as a share of the residuals': keeps the test calm where nothing is left after estimation."""
@@ -69,15 +70,18 @@ def residual_prediction(
         The outcome.
 
     Raises:
-        DataError: shapes do not fit, or a value is not finite.
-        ConfigError: too few splits, clusters or instruments.
+        DataError: shapes do not fit, a value is not finite, there are too few clusters or rows, or in half of them the
+            instruments do not move the treatments.
+        ConfigError: no split, or fewer instruments than treatments.
         MissingExtraError: no predictor is given and scikit-learn is not installed.
     """
     rows = len(np.asarray(y))
     owner = codes(cluster, rows)
     clusters = int(owner.max()) + 1
-    if splits < 1 or clusters < 8:
-        raise ConfigError(f"residual prediction: {splits} splits of {clusters} clusters; at least 1 and 8 are needed.")
+    if splits < 1:
+        raise ConfigError(f"residual prediction: {splits} splits; at least 1.")
+    if clusters < _CLUSTERS:
+        raise DataError(f"residual prediction: {clusters} clusters (creators); to halve them, {_CLUSTERS} are needed.")
     data = _Data(
         y=columns(y, "y", rows)[:, 0],
         t=columns(t, "t", rows),

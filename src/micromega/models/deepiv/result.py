@@ -53,8 +53,8 @@ class Method:
         name: as in the metrics.
         elasticity: mean FEI, (G,).
         mean: of that over the sizes that were observed.
-        tiers: mean FEI in each of the six tiers, (6,), NaN where the curve does not reach.
-        shape: class of the counterfactual curve.
+        tiers: mean FEI in the observed part of each of the six tiers, (6,), NaN where there is none.
+        shape: class of the counterfactual curve by these.
     """
 
     name: str
@@ -70,9 +70,10 @@ class Diagnostics:
 
     Attributes:
         strength: linear first stage.
-        gain: of stage 1's likelihood on held-out posts; None if it was not asked for or there is no stage 1.
-        gamma, residuals: None where scikit-learn is not installed.
-        direct: what a direct effect of the instrument would do to the average curve.
+        gain: of stage 1's likelihood on held-out posts; None if it was not asked for, there is no stage 1, or it held
+            out one creator.
+        gamma, residuals: None where scikit-learn is not installed or there are too few creators.
+        direct: what a direct effect of the instrument would do to the average curve; None where the data do not tell.
         verdict: all of it in words.
     """
 
@@ -86,7 +87,10 @@ class Diagnostics:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Share of the observed sizes at which bands hold the true FEI: of single posts, and of their average curve."""
+    """Share of the observed sizes at which pointwise bands over the draws hold the true FEI.
+
+    That of single posts, and of their average curve. Not of the subjects' bands, which resample creators as well.
+    """
 
     posts: float
     average: float
@@ -102,7 +106,7 @@ class CausalEvaluation:
         subjects: groups of posts, all of them first.
         correlational: mean elasticity of posts by a network that takes followers as they come, (G,); NaN without one.
         support: log followers between which the central 99 % of posts lie.
-        smearing: mean of exp(residual) on held-out posts (Duan 1983).
+        smearing: mean of exp(residual) on held-out posts (Duan 1983), by which epochs were chosen too.
         diagnostics: of the instrument.
         truth: kind of post -> mean true FEI of its posts on the grid, (G,); empty where no truth is known.
         estimated: kind of post -> mean estimated FEI of the same posts, (G,).

@@ -1,8 +1,9 @@
 """The shape of a counterfactual curve, from the average FEI in six tiers (Tian et al. 2022, Table 4).
 
-The rule, on the tier averages f_1 … f_6 (those that the curve reaches), with range = max − min:
+The rule, on the tier averages f_1 … f_6 (those that were observed), with range = max − min:
 
-1. linear ("relatively constant"): range < mean. The tiers differ by less than their own mean.
+1. linear ("relatively constant"): range < |mean|. The tiers differ by less than their own mean. That a curve below 0 is
+   as linear as its mirror image is our reading: the paper has positive ones only.
 2. concave ("monotonically decreasing"): the highest is the first, and no step up exceeds a tenth of the range.
 3. s-shaped ("first increasing and then decreasing"): the highest is neither first nor last, and up to it no step down,
    after it no step up exceeds a tenth of the range.
@@ -23,7 +24,7 @@ from micromega.tiers import tier_ranges
 Reals = NDArray[np.float64]
 
 CONSTANT, STEP = 1.0, 0.1
-"""Range as a share of the mean below which a curve is constant; steps as a share of the range that do not count."""
+"""Range as a share of |mean| below which a curve is constant; steps as a share of the range that do not count."""
 
 
 class Shape(StrEnum):
@@ -41,17 +42,19 @@ class Shape(StrEnum):
     """None of these."""
 
 
-def tier_averages(log_followers: ArrayLike, elasticity: ArrayLike) -> Reals:
+def tier_averages(log_followers: ArrayLike, elasticity: ArrayLike, support: tuple[float, float] | None = None) -> Reals:
     """Mean FEI of each tier: the integral over log followers by the tier's width in them.
 
-    That is the slope of the counterfactual curve's chord over the tier. Tiers at the ends are cut where the curve ends.
+    That is the slope of the counterfactual curve's chord over the tier. Tiers at the ends are cut where the curve or
+    the support ends.
 
     Args:
         log_followers: rising, (G,).
         elasticity: (..., G), taken as straight between points.
+        support: first and last log followers that were observed; None: the whole curve.
 
     Returns:
-        (..., 6); NaN for a tier that the curve does not reach.
+        (..., 6); NaN for a tier that the curve does not reach or that was not observed.
 
     Raises:
         DataError: log followers do not rise.
@@ -59,8 +62,9 @@ def tier_averages(log_followers: ArrayLike, elasticity: ArrayLike) -> Reals:
     u, values = np.asarray(log_followers, np.float64), np.asarray(elasticity, np.float64)
     if u.ndim != 1 or len(u) < 2 or np.any(np.diff(u) <= 0) or values.shape[-1:] != u.shape:
         raise DataError(f"tiers: log_followers {u.shape} must rise and match elasticity {values.shape}.")
+    first, last = (u[0], u[-1]) if support is None else (max(u[0], support[0]), min(u[-1], support[1]))
     found = []
-    for low, high in tier_ranges(float(u[0]), float(u[-1])):
+    for low, high in tier_ranges(float(first), float(last)):
         if np.isnan(low):
             found.append(np.full(values.shape[:-1], np.nan))
             continue
@@ -77,7 +81,7 @@ def _interpolate(points: Reals, u: Reals, values: Reals) -> Reals:
 
 
 def curve_shape(tiers: ArrayLike) -> Shape:
-    """Classify one curve by the rule above.
+    """Classify one curve by the rule at the top of this file.
 
     Args:
         tiers: mean FEI of each tier, (6,); NaN where unknown.
@@ -90,7 +94,7 @@ def curve_shape(tiers: ArrayLike) -> Shape:
     if len(values) < 3:
         return Shape.MIXED
     spread, peak = float(np.ptp(values)), int(np.argmax(values))
-    if spread < CONSTANT * values.mean() or spread == 0:
+    if spread < CONSTANT * abs(values.mean()) or spread == 0:
         return Shape.LINEAR
     steps = np.diff(values) / spread
     if np.any(steps[:peak] < -STEP) or np.any(steps[peak:] > STEP):

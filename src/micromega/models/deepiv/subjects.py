@@ -49,6 +49,13 @@ class View:
         return (self.grid >= self.support[0]) & (self.grid <= self.support[1])
 
 
+def chosen(posts: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Numbers of so many posts at most, drawn without replacement, ascending."""
+    if posts <= most:
+        return np.arange(posts)
+    return np.sort(np.random.default_rng(seed).choice(posts, most, replace=False))
+
+
 def make_subjects(
     config: DeepIVEvaluationConfig,
     model: CausalModel,
@@ -78,11 +85,11 @@ def make_subjects(
     ways = (every, *groupings)
     slopes, own = _sums(config, model, data, view, ways, "elasticity")
     sizes, _ = _sums(config, model, data, view, ways, "response", smearing=smearing)
-    band = {"level": config.level, "simultaneous": config.bands == "simultaneous"}
+    asked = {"level": config.level, "simultaneous": config.bands == "simultaneous", "support": view.support}
     captions = _captions(data, view)
     found = []
     for way, slope_sums, size_sums in zip(ways, slopes, sizes, strict=True):
-        both = zip(slope_sums.curves(**band), size_sums.curves(**band, logarithm=True), strict=True)  # type: ignore[arg-type]
+        both = zip(slope_sums.curves(**asked), size_sums.curves(**asked, logarithm=True), strict=True)  # type: ignore[arg-type]
         for slope, size in both:
             here = way.code == way.names.index(slope.group)
             found.append(

@@ -123,11 +123,17 @@ def _gain_words(gain: LikelihoodGain) -> str:
 
 
 def _gamma_words(gamma: Gamma) -> str:
-    words = f"γ is {gamma.value:.2g} on {gamma.rows:,} rows that the predictor did not learn from"
+    fitted = f", cross-fitted in {gamma.folds} folds" if gamma.folds > 1 else ""
+    words = f"γ is {gamma.value:.2g} on {gamma.rows:,} rows that the predictor did not learn from{fitted}"
     if len(gamma.reference):
         low, high = gamma.reference.min(), gamma.reference.max()
         words += f"; between {low:.2g} and {high:.2g} if residuals had random signs (p = {gamma.p_value:.2g})"
-    return f"{words}. A γ near 0 does not prove the instrument valid."
+    least = 2.0 ** (1 - gamma.clusters)  # −ê has the γ of ê, so C signs make 2^(C − 1) draws that differ
+    few = (
+        f" They are of {gamma.clusters} creators, and with so few a p-value is hardly ever below {least:.2g}: it tells "
+        "next to nothing."
+    )
+    return f"{words}.{few if least > _LEVEL else ''} A γ near 0 does not prove the instrument valid."
 
 
 def _residual_words(residuals: ResidualPrediction) -> str:

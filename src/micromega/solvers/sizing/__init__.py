@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from micromega.solvers.sizing.answer import SizingPlan, Standing
     from micromega.solvers.sizing.build import build_problem
     from micromega.solvers.sizing.certify import verify
+    from micromega.solvers.sizing.direct import DirectEffects, direct_effects
     from micromega.solvers.sizing.hull import Heatmap, heatmap
     from micromega.solvers.sizing.problem import SizingProblem
     from micromega.solvers.sizing.search import compare, optimal_followers, solve
     from micromega.solvers.sizing.table import plan_table
 
 __all__ = [
+    "DirectEffects",
     "Heatmap",
     "SizingPlan",
     "SizingProblem",
     "Standing",
     "build_problem",
     "compare",
+    "direct_effects",
     "heatmap",
     "optimal_followers",
     "plan_table",
@@ -38,12 +41,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "DirectEffects": "direct",
     "Heatmap": "hull",
     "SizingPlan": "answer",
     "SizingProblem": "problem",
     "Standing": "answer",
     "build_problem": "build",
     "compare": "search",
+    "direct_effects": "direct",
     "heatmap": "hull",
     "optimal_followers": "search",
     "plan_table": "table",

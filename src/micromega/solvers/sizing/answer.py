@@ -72,7 +72,7 @@ class Interval:
         level: probability that it is meant for.
         method: "draws": percentiles over the draws' optima. "band": all sizes whose profit on the band's upper curve
             reaches the best profit on its lower curve; if the band holds the whole curve, the set holds the optimum, so
-            it is wide on purpose.
+            it is wide on purpose; if it is pointwise (`SizingProblem.band`), the set is too narrow.
         tier_shares: share of the draws whose optimum lies in each tier, (6,); None without draws.
     """
 

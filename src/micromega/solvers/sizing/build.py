@@ -1,6 +1,7 @@
 """From a response table, a market and a brand's prices to a sizing problem."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -10,10 +11,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from micromega.errors import ConfigError
+from micromega.scores import Lineage, ResponseFacts, ScoreKind, Scores
 from micromega.solvers.sizing.config import PricePoint, SizingConfig
+from micromega.solvers.sizing.prices import PriceList
 from micromega.solvers.sizing.problem import SizingProblem
 
 Reals = NDArray[np.float64]
+_USUAL = 0.95
 
 
 class MarketTables(Protocol):
@@ -28,29 +32,28 @@ class MarketTables(Protocol):
         """The tables that the market holds."""
 
 
-def build_problem(
-    config: SizingConfig, *, scores: pa.Table, score_kind: str, market: MarketTables, notes: tuple[str, ...] = ()
-) -> SizingProblem:
-    """Take one subject's curve, the brand's prices and the market's range of followers.
+def build_problem(config: SizingConfig, *, scores: Scores, market: MarketTables) -> SizingProblem:
+    """Take one subject's curve, the brand's prices and the range of followers that was observed.
 
     Args:
         config: the brand's wishes.
-        scores: response table (subject_id, log_followers, log_impressions, elasticity, lower, upper).
-        score_kind: what lower and upper bound: "log_impressions", or "elasticity" (then there is no band for sizes).
-        market: its posts' or accounts' followers say which sizes were observed.
-        notes: of the score table, for the plan.
+        scores: response table; its lineage says what the bands hold and which sizes were observed.
+        market: its posts' or accounts' followers stand in for the latter where the table does not say.
 
     Returns:
-        The problem; its notes say where support and prices come from.
+        The problem; its notes say where band, support and prices come from.
 
     Raises:
         ConfigError: a setting names something unknown or does not fit the table.
         DataError: the subject's curve is too short.
     """
-    subject = _subject(config.subject, scores)
-    rows = scores.filter(pc.equal(scores["subject_id"], subject)).sort_by("log_followers")
-    lower, upper, band_notes = _band(rows, score_kind)
-    support, support_note = _support(config.support_share, market)
+    subject = _subject(config.subject, scores.table)
+    rows = scores.table.filter(pc.equal(scores.table["subject_id"], subject)).sort_by("log_followers")
+    facts = scores.lineage.response
+    lower, upper, band_notes = _band(rows, scores.lineage)
+    level, level_notes = _level(config.level, facts, banded=lower is not None)
+    support, support_note = _observed(config, facts, market)
+    shift = None if facts is None or rows["direct_shift"].null_count else _reals(rows["direct_shift"])
     points = sorted(config.price_points, key=lambda point: point.followers)
     if len({point.followers for point in points}) < len(points):
         raise ConfigError("problem.price_points: the same number of followers stands there twice.")
@@ -60,7 +63,8 @@ def build_problem(
         elasticity=_reals(rows["elasticity"]),
         lower=lower,
         upper=upper,
-        level=config.level,
+        band=None if facts is None else facts.band,
+        level=level,
         value_per_impression=config.value_per_impression,
         cost_per_thousand=None if points else config.cost_per_thousand,
         price=price_list(points) if points else None,
@@ -71,21 +75,10 @@ def build_problem(
         actual=config.actual,
         currency=market.currency,
         subject=subject,
-        notes=(*notes, *band_notes, support_note),
+        direct_shift=shift,
+        centre=None if facts is None else facts.centre,
+        notes=(*scores.lineage.notes, *band_notes, *level_notes, support_note),
     )
-
-
-class PriceList:
-    """Price of a creator of any size, from a few: called with followers (K,), it gives prices (K,)."""
-
-    def __init__(self, followers: Reals, price: Reals) -> None:
-        self.followers, self.price = followers, price
-
-    def __call__(self, followers: Reals) -> Reals:
-        """Straight lines between the points; beyond the ends the price per follower stays."""
-        between = np.interp(followers, self.followers, self.price)
-        ends = np.clip(followers, self.followers[0], self.followers[-1])
-        return np.asarray(between * followers / ends)
 
 
 def price_list(points: list[PricePoint]) -> PriceList:
@@ -108,17 +101,54 @@ def _subject(wanted: str | None, scores: pa.Table) -> str:
     return wanted
 
 
-def _band(rows: pa.Table, score_kind: str) -> tuple[Reals | None, Reals | None, tuple[str, ...]]:
+def _band(rows: pa.Table, lineage: Lineage) -> tuple[Reals | None, Reals | None, tuple[str, ...]]:
     if rows["lower"].null_count or rows["upper"].null_count:
         return None, None, ("The response table has no band, so the best size has no interval.",)
-    if score_kind != "log_impressions":
+    if lineage.score_kind is not ScoreKind.LOG_IMPRESSIONS:
         words = "The response table's band is of the elasticity, not of impressions, so the best size has no interval."
         return None, None, (words,)
     return _reals(rows["lower"]), _reals(rows["upper"]), ()
 
 
+def _level(wanted: float | None, facts: ResponseFacts | None, *, banded: bool) -> tuple[float, tuple[str, ...]]:
+    """Level of the band: the table's own; where it has none, what was said or else the usual one."""
+    known = None if facts is None else facts.level
+    if known is not None:
+        if wanted is not None and not math.isclose(wanted, known):
+            raise ConfigError(
+                f"problem.level: the response table's bands have level {known:g}, not {wanted:g}. Leave it null, or "
+                f"evaluate again with evaluation.level={wanted:g}."
+            )
+        return known, ()
+    level = _USUAL if wanted is None else wanted
+    if not banded:
+        return level, ()
+    source = "assumed" if wanted is None else "taken from problem.level"
+    words = (
+        "The response table does not say what its band holds: neither with which level, nor whether the whole curve at "
+        f"once or each point by itself (then the interval of the best size is too narrow). {100 * level:g} % is "
+        f"{source}. Evaluate again, with evaluation.bands=simultaneous, to know."
+    )
+    return level, (words,)
+
+
+def _observed(
+    config: SizingConfig, facts: ResponseFacts | None, market: MarketTables
+) -> tuple[tuple[float, float] | None, str]:
+    """Log followers between which sizes count as observed, and a note that says whose."""
+    if facts is None:
+        support, words = _support(config.support_share, market)
+        if support is None:
+            return support, words
+        unknown = "The response table does not say which posts its model learnt from: some of these may not be."
+        return support, f"{words} {unknown}"
+    low, high = (f"{math.exp(end):,.0f}" for end in facts.support)
+    words = f"Sizes that were observed: {low} to {high} followers, of nearly all posts that the model learnt from."
+    return facts.support, words
+
+
 def _support(share: float, market: MarketTables) -> tuple[tuple[float, float] | None, str]:
-    """Log followers between which the central share of the observed treatment lies."""
+    """Log followers between which the central share of the market's treatment lies."""
     for table, column, what in (("posts", "author_followers", "posts' authors"), ("accounts", "followers", "creators")):
         values = market.tables.get(table)
         if values is None or column not in values.column_names:

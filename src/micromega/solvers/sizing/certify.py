@@ -54,7 +54,7 @@ class _Recomputed:
         return np.asarray(revenue - self.cost(np.exp(u)))
 
     def cost(self, followers: Reals) -> Reals:
-        """(K,) in currency; prices of the grid are joined by straight lines."""
+        """(K,) in currency; prices of the grid are joined by straight lines in followers."""
         problem = self.problem
         if problem.cost_per_thousand is not None:
             return followers * problem.cost_per_thousand / 1000 + problem.fixed_cost
@@ -151,7 +151,7 @@ def _check_roots(roots: tuple[Root, ...], own: _Recomputed, scale: float) -> Ite
             worst = max(worst, residual)
             ok &= residual <= _RESIDUAL or _changes_sign(own, u, cell)
         else:
-            ok &= _turns(own, root, u, 1e-2 * cell, scale)
+            ok &= any(_turns(own, root, u, share * cell, scale) for share in (1e-2, 1e-4))  # others may be near
     kinds = [root.kind for root in sorted(roots, key=lambda root: root.size.followers)]
     ok &= all(kind != following for kind, following in pairwise(kinds))
     words = (

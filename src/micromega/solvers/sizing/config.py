@@ -47,9 +47,11 @@ class SizingConfig:
     anchor: Anchor | None = None
     """An observed post instead: the curve is moved through it."""
     support_share: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Central share of the market's creators, by followers, that counts as observed: beyond, no size is recommended."""
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Of the score table's band, and so of the optimum's interval."""
+    """Only where the response table does not say which sizes its model learnt from: the central share of the market's
+    posts (or creators), by followers, that counts as observed."""
+    level: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of the response table's band, and so of the optimum's interval; null: as the table says, .95 if it says nothing.
+    Another level than the table's is refused."""
     actual: tuple[Positive, ...] = ()
     """Followers of choices to compare the best one with."""
     heatmap_values: Annotated[tuple[Positive, ...], Field(min_length=1)] = (

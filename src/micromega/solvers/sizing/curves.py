@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
+from micromega.solvers.sizing.prices import PriceList
 from micromega.solvers.sizing.problem import SizingProblem
 
 Reals = NDArray[np.float64]
@@ -27,7 +28,7 @@ class Curves:
     """The problem's functions of log followers u.
 
     Log impressions are interpolated by a monotone cubic (PCHIP), or by a cubic with the given elasticities as slopes;
-    prices on the grid by a monotone cubic in followers, which gives back a price per follower exactly.
+    prices that are given at sizes by straight lines in followers (`PriceList`).
 
     Attributes:
         problem: what was asked.
@@ -63,7 +64,10 @@ class Curves:
         """Right side of the condition: d cost / d log F, which is c · F for a constant price c per follower, (K,)."""
         if self.problem.cost_per_thousand is not None:
             return self.problem.cost_per_thousand / 1000 * np.exp(u)
-        ahead, behind = u + _STEP, u - _STEP  # a price at the grid's ends is continued by its own cubic
+        listed = price_list_of(self.problem)
+        if listed is not None:
+            return listed.per_follower(np.exp(u)) * np.exp(u)
+        ahead, behind = u + _STEP, u - _STEP
         return (self.cost(ahead) - self.cost(behind)) / (ahead - behind)
 
     def slope(self, u: Reals) -> Reals:
@@ -84,13 +88,32 @@ def curves_of(problem: SizingProblem) -> Curves:
     return Curves(problem=problem, log_impressions=CubicHermiteSpline(x, y, problem.elasticity), notes=())
 
 
+def price_list_of(problem: SizingProblem) -> PriceList | None:
+    """Prices that are given at sizes; None where the price is of another form."""
+    if isinstance(problem.price, PriceList) or problem.price is None:
+        return problem.price
+    return None if callable(problem.price) else PriceList(np.exp(problem.log_followers), problem.price)
+
+
 def price_of(problem: SizingProblem, followers: Reals) -> Reals:
     """Price of a creator, (K,), from followers, (K,)."""
     if problem.cost_per_thousand is not None:
         return problem.cost_per_thousand / 1000 * followers
-    if callable(problem.price):
-        return np.broadcast_to(np.asarray(problem.price(followers), dtype=np.float64), followers.shape)
-    return np.asarray(PchipInterpolator(np.exp(problem.log_followers), problem.price)(followers))
+    price = price_list_of(problem) or problem.price
+    assert callable(price)
+    return np.broadcast_to(np.asarray(price(followers), dtype=np.float64), followers.shape)
+
+
+def kinks(problem: SizingProblem) -> Reals:
+    """Log followers of the curve at which the slope of a list's price jumps, so that an optimum may be a corner."""
+    if isinstance(problem.price, np.ndarray):
+        return problem.log_followers[1:-1]
+    listed = price_list_of(problem)
+    if listed is None:
+        return np.empty(0)
+    first, last = problem.log_followers[[0, -1]]
+    at = np.log(listed.followers)
+    return np.asarray(at[(at > first) & (at < last)])
 
 
 def fine_grid(problem: SizingProblem, *, within: tuple[float, float] | None = None) -> Reals:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,13 @@ class SizingProblem:
         log_impressions: response curve, (G,).
         value_per_impression: in `currency`, positive.
         cost_per_thousand: in `currency` per 1,000 followers; None where `price` says what a creator costs.
-        price: followers (K,) -> currency (K,), or the price at each of `log_followers`, (G,).
+        price: followers (K,) -> currency (K,), or the price at each of `log_followers`, (G,), between which it runs
+            straight in followers.
         fixed_cost: in `currency`, of sponsoring anybody at all.
         elasticity: slope of the curve (FEI), (G,); None: from the curve.
-        lower, upper: band of `log_impressions`, (G,), simultaneous over the curve.
+        lower, upper: band of `log_impressions`, (G,).
+        band: what they hold with the level: "simultaneous" the whole curve, which the interval of the best size needs;
+            "pointwise" each point by itself, which makes it too narrow; None: not known.
         draws: curves from a bootstrap or an ensemble, (B, G).
         level: of band and interval, in (0, 1).
         support: lowest and highest log followers that were observed; None: unknown.
@@ -38,6 +41,10 @@ class SizingProblem:
         actual: followers of choices to compare with, (A,).
         currency: code or name.
         subject: what the curve is of, in words.
+        direct_shift: what a direct effect of the instrument of 1, in log impressions per standard deviation, would take
+            off the elasticity, (G,); None: not known.
+        centre: mean log followers of the posts that the curve was learnt from, where such an effect would leave the
+            level as it is.
         notes: what happened while the problem was built, in words.
     """
 
@@ -50,6 +57,7 @@ class SizingProblem:
     elasticity: Reals | None = None
     lower: Reals | None = None
     upper: Reals | None = None
+    band: Literal["simultaneous", "pointwise"] | None = "simultaneous"
     draws: Reals | None = None
     level: float = 0.95
     support: tuple[float, float] | None = None
@@ -58,6 +66,8 @@ class SizingProblem:
     actual: tuple[float, ...] = ()
     currency: str = ""
     subject: str = ""
+    direct_shift: Reals | None = None
+    centre: float | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,7 +75,7 @@ class SizingProblem:
         size = len(self.log_followers)
         if size < 3 or np.any(np.diff(self.log_followers) <= 0):
             raise DataError("sizing: log_followers must be three rising numbers or more. Sort them, without repeats.")
-        for name in ("log_impressions", "elasticity", "lower", "upper"):
+        for name in ("log_impressions", "elasticity", "lower", "upper", "direct_shift"):
             self._freeze(name, (size,))
         if self.draws is not None:
             self._freeze("draws", (len(self.draws), size))
@@ -76,6 +86,8 @@ class SizingProblem:
         self._check_level()
         if self.support is not None:
             self._check_support(self.support)
+        if self.direct_shift is not None and (self.centre is None or not self.covers(float(np.exp(self.centre)))):
+            raise DataError(f"sizing: direct_shift needs a centre inside the curve, and it is {self.centre}.")
 
     def _freeze(self, name: str, shape: tuple[int, ...]) -> None:
         """Store a read-only copy of finite numbers of that shape."""

@@ -10,7 +10,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from micromega.solvers.plan import Status
 from micromega.solvers.sizing.answer import Comparison, Root, Size, SizingPlan, Standing
-from micromega.solvers.sizing.curves import Curves, curves_of, fine_grid
+from micromega.solvers.sizing.curves import Curves, curves_of, fine_grid, kinks
 from micromega.solvers.sizing.interval import interval_of, profit_at
 from micromega.solvers.sizing.problem import SizingProblem
 from micromega.tiers import TIERS, tier_of, tier_ranges
@@ -19,6 +19,8 @@ Reals = NDArray[np.float64]
 
 _SMOOTH, _BESIDE = 1e-4, 1e-4
 _AT_END = 1e-6
+_AT_CORNER, _INSIDE = 1e-6, 1e-10  # log followers
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 def optimal_followers(
@@ -47,10 +49,11 @@ def optimal_followers(
         log_impressions: response curve h, (G,); E[R] is exp(h) times `smearing`, or h moved through `anchor`.
         value_per_impression: in currency.
         cost_per_thousand: per 1,000 followers, in currency; or give `cost`.
-        cost: followers (K,) -> currency (K,), or the price at each of `log_followers`, (G,).
+        cost: followers (K,) -> currency (K,), or the price at each of `log_followers`, (G,), between which it runs
+            straight in followers.
         fixed_cost: in currency, of sponsoring anybody at all.
         elasticity: FEI at each point, (G,); None: slopes of the curve.
-        lower: band of `log_impressions`, (G,), simultaneous over the curve.
+        lower: band of `log_impressions`, (G,), that holds the whole curve with the level (simultaneous).
         upper: the same.
         draws: curves of a bootstrap or ensemble, (B, G); where given, the interval comes from them.
         level: of band and interval, in (0, 1).
@@ -151,16 +154,28 @@ _Turn = tuple[float, Literal["maximum", "minimum"], bool]
 
 def _roots(curves: Curves) -> list[_Turn]:
     """Log followers of all local maxima and minima inside the curve, their kind, and whether they are smooth."""
-    u = fine_grid(curves.problem)
-    rise = np.sign(np.diff(curves.profit(u)))
+    u = _looked_at(curves.problem)
+    profit, cost = curves.profit(u), curves.cost(u)
+    change = np.diff(profit)
+    rise = np.sign(np.where(np.abs(change) <= _ROUNDING * (np.abs(profit) + 2 * cost)[1:], 0, change))
     steps = np.flatnonzero(rise)  # a flat stretch belongs to what comes before it
     turns = np.flatnonzero(np.diff(rise[steps]))
     return [_refine(curves, float(u[steps[k]]), float(u[steps[k + 1] + 1]), rise[steps[k]] > 0) for k in turns]
 
 
+def _looked_at(problem: SizingProblem) -> Reals:
+    """The fine grid, and both sides of each kink of the price: what turns there may do so within a step."""
+    u, corner = fine_grid(problem), kinks(problem)
+    if not len(corner):
+        return u
+    u = u[np.abs(u[:, None] - corner).min(axis=1) > _AT_CORNER]
+    return np.sort(np.concatenate([u, corner - _AT_CORNER, corner, corner + _AT_CORNER]))
+
+
 def _refine(curves: Curves, low: float, high: float, rising: bool) -> _Turn:
     kind: Literal["maximum", "minimum"] = "maximum" if rising else "minimum"
     sign = 1.0 if rising else -1.0
+    high -= _INSIDE  # the slope at a kink is that of the line above it
     if sign * _slope(curves, low) > 0 > sign * _slope(curves, high):
         u = float(brentq(lambda at: _slope(curves, at), low, high, xtol=1e-13))
         beside = np.array([u - _BESIDE, u, u + _BESIDE])
@@ -181,7 +196,9 @@ def _slope(curves: Curves, u: float) -> float:
 def _best(curves: Curves, within: tuple[float, float], roots: list[_Turn]) -> float:
     """Log followers of the highest profit in a range; of equal ones the smallest."""
     inside = [u for u, kind, _ in roots if kind == "maximum" and within[0] <= u <= within[1]]
-    candidates = np.sort(np.concatenate([inside, fine_grid(curves.problem, within=within)]))
+    corners = kinks(curves.problem)
+    corners = corners[(corners >= within[0]) & (corners <= within[1])]
+    candidates = np.sort(np.concatenate([inside, corners, fine_grid(curves.problem, within=within)]))
     return float(candidates[np.argmax(curves.profit(candidates))])
 
 
@@ -235,6 +252,12 @@ def _notes(problem: SizingProblem, standing: Standing, optimum: Size, supported:
         notes = [f"The level of impressions is that of {level}."]
     else:
         notes = [f"Expected impressions are exp(curve) times the smearing factor {problem.smearing:g}."]
+    if problem.lower is not None and problem.draws is None and problem.band == "pointwise":
+        notes.append(
+            f"The band of the curve is pointwise: it holds each point by itself with {100 * problem.level:g} %, the "
+            "whole curve with less. So the interval of the best size is too narrow: evaluate with "
+            "evaluation.bands=simultaneous."
+        )
     if problem.support is None:
         notes.append("The sizes that were observed are not known: nothing says whether the best one is among them.")
     if standing is Standing.EXTRAPOLATED:
