@@ -13,6 +13,7 @@ import pytest
 
 from micromega.report import sizing, sizing_plots
 from micromega.report.sizing import render_sizing
+from micromega.runs.response import NARROW
 from micromega.solvers.plan import Status
 from micromega.solvers.sizing import SizingProblem, Standing, heatmap, solve, verify
 
@@ -144,6 +145,14 @@ def test_a_weak_instrument_behind_the_curve_cannot_be_missed():
     html = page_of(warned)
     assert 'role="alert">WEAK INSTRUMENT: its effective F is 3.2.' in html.split('class="verdict"')[0]
     assert 'class="badge bad">Weak instrument' in html
+
+
+def test_bands_of_a_model_without_a_bootstrap_are_named_before_the_numbers():
+    plan = plan_of()
+    assert plan.interval is not None
+    warned = page_of(dataclasses.replace(plan, notes=(NARROW, *plan.notes)))
+    assert f"The intervals are not to be relied on. {NARROW}" in Page(warned).text.split("Followers")[0]
+    assert "not to be relied on" not in page()
 
 
 def test_a_simulated_market_is_called_so():

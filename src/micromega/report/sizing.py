@@ -97,6 +97,7 @@ def render_sizing(
         money=lambda value: money(value, problem.currency),
         amount=lambda value: amount(value, problem.currency),
         interval=interval,
+        narrow=None if interval is None else narrow(plan),
         level=words.percent(problem.level, 0),
         tier_shares={} if shares is None else dict(zip(TIERS, shares.tolist(), strict=True)),
         best_tier=max(plan.tiers, key=lambda size: size.profit).tier if plan.recommended and plan.tiers else None,
@@ -151,6 +152,11 @@ def alarms(plan: SizingPlan) -> list[str]:
             f"{observed(plan.problem)} were observed: beyond, the curve is a guess."
         )
     return found
+
+
+def narrow(plan: SizingPlan) -> str | None:
+    """The note of a response table whose model was fitted without a bootstrap (`runs/response.py`), if it is there."""
+    return next((note for note in plan.notes if note.startswith("Bands leave out")), None)
 
 
 def _weak(plan: SizingPlan) -> list[str]:
