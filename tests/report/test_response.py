@@ -34,7 +34,7 @@ from micromega.report.response import render_response
 
 Page = partial(html_page.Page, void={"meta", "br"})
 GRID = np.linspace(np.log(120), np.log(4e6), 41)
-SUPPORT = (np.log(800.0), np.log(1.4e6))
+SUPPORT = (np.log(600.0), np.log(1.6e6))
 
 
 def hump(height, centre, width=1.8, floor=0.08):
@@ -227,13 +227,13 @@ def test_the_first_sentence_says_how_much_and_where():
 def test_a_top_that_was_not_observed_is_not_named():
     rising = subject("all posts", np.linspace(0.1, 0.9, len(GRID)))
     text = Page(page(subjects=(rising,))).text
-    assert "highest for the largest creators that were observed (1,400,000 followers)" in text
+    assert "highest for the largest creators that were observed (1,600,000 followers)" in text
     best = inside(np.linspace(0.1, 0.9, len(GRID))).max()
     assert f"and {best:.2f} % more impressions" in text
     falling = subject("all posts", np.linspace(0.2, -0.3, len(GRID)))
     said = response_words.verdict(result(subjects=(falling,)))
     assert "change impressions by between −" in said
-    assert "the smallest creators that were observed (800 followers)" in said
+    assert "the smallest creators that were observed (600 followers)" in said
 
 
 @pytest.mark.parametrize("force", [3.2, 9.99])
@@ -292,7 +292,7 @@ def test_table_4_holds_the_tiers_shape_and_peak():
     assert {row[7] for row in rows} >= {"S-shaped", "Linear", "Concave"}
     peak = np.exp(GRID[np.argmax(held.subjects[1].elasticity.elasticity)])
     assert rows[1][8] == response_words.compact(peak, 2)
-    assert rows[2][8] == "800the smallest observed"
+    assert rows[2][8] == "600the smallest observed"
 
 
 @pytest.mark.usefixtures("without_figures")
@@ -360,7 +360,7 @@ def test_facts_and_lineage():
         "Posts left out no followers: 31",
         "Epochs treatment: 40; outcome: 60",
         "Level of the bands 90 %",
-        "Observed sizes 800 to 1,400,000 followers",
+        "Observed sizes 600 to 1,600,000 followers",
         "Smearing factor 1.37",
         "Signature abc123",
     ):

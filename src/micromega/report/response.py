@@ -170,7 +170,7 @@ def findings(result: "CausalEvaluation") -> list[Finding]:
             )
         )
     if known.gamma is not None:
-        against = known.gamma.value > 0 and known.gamma.p_value <= response_words.CERTAIN
+        against = known.gamma.speaks_against(response_words.CERTAIN)
         beside = [_sample(known.gamma.rows, known.gamma.clusters)]
         if len(known.gamma.reference):
             ends = (

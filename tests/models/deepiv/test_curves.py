@@ -177,12 +177,14 @@ def test_sizes_that_nobody_observed_have_no_say_in_the_class():
     ]
 
 
-def test_a_tier_wholly_outside_the_support_is_not_known():
+def test_a_tier_outside_the_support_but_for_a_sliver_is_not_known():
     u, fei = ramped()
-    found = tier_averages(u, fei, (np.log(2e3), np.log(6e5)))
+    found = tier_averages(u, fei, (np.log(2e3), np.log(8e5)))
     assert np.isnan(found).tolist() == [True, False, False, False, False, True]
     assert found[2:4] == pytest.approx(tier_averages(u, fei)[2:4]), "tiers that lie inside are as they were"
     assert np.isnan(tier_averages(u, fei, (u[-1] + 1, u[-1] + 2))).all()
+    sliver = tier_averages(u, fei, (np.log(995), np.log(6e5)))
+    assert np.isnan(sliver).tolist() == [True, False, False, False, True, True]
 
 
 def response(t, x):

@@ -11,6 +11,9 @@ from micromega.models.deepiv import DeepIV, diagnose
 from micromega.models.deepiv.config import DeepIVDataConfig, DeepIVEvaluationConfig
 from micromega.models.deepiv.curves import group_curves
 from micromega.models.deepiv.data import DeepIVData
+from micromega.models.deepiv.gamma import Gamma
+from micromega.models.deepiv.residual_prediction import ResidualPrediction
+from micromega.models.deepiv.strength import LikelihoodGain
 from micromega.models.deepiv.subjects import View
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -60,11 +63,17 @@ def test_a_small_market_has_all_of_them(trained):
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("error", [DataError, MissingExtraError])
 def test_one_that_cannot_be_had_is_named_and_leaves_the_others_alone(trained, monkeypatch, step, error):
-    quick = {name: lambda *_, **__: None for name in ("residual_gamma", "residual_prediction", "instrument_gain")}
-    quick["instrument_shift"] = lambda *_, **__: np.linspace(0.4, 0.6, 5)
+    quick = {
+        "residual_gamma": Gamma(value=0.1, reference=np.zeros(1), p_value=0.5, rows=20, clusters=4, folds=4),
+        "residual_prediction": ResidualPrediction(p_value=0.5, statistic=np.zeros(1), rows=200, clusters=40),
+        "instrument_gain": LikelihoodGain(mean=0.2, standard_error=0.1, p_value=0.02, rows=20, clusters=4),
+        "instrument_shift": np.linspace(0.4, 0.6, 5),
+    }
     for name, stand_in in quick.items():
-        monkeypatch.setattr(diagnose, name, stand_in)
+        monkeypatch.setattr(diagnose, name, lambda *_, stand_in=stand_in, **__: stand_in)
     whole, absent = diagnosed(trained)
+    kept = {STEPS[name][0]: stand_in for name, stand_in in quick.items() if STEPS[name][0]}
+    assert all(getattr(whole, field) is stand_in for field, stand_in in kept.items())
     assert absent == []
 
     def fails(*_, **__):
@@ -78,7 +87,7 @@ def test_one_that_cannot_be_had_is_named_and_leaves_the_others_alone(trained, mo
     assert absent[0].endswith("So it is.")
     changed = {of.name for of in dataclasses.fields(found) if getattr(found, of.name) is not getattr(whole, of.name)}
     assert field is None or getattr(found, field) is None
-    assert changed <= {"strength", "verdict", "direct"}
+    assert changed == {"strength", "verdict", "direct", *([field] if field else [])}
     assert found.direct.shift.std() == (0 if step == "instrument_shift" else pytest.approx(whole.direct.shift.std()))
 
 

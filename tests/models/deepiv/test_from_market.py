@@ -123,6 +123,10 @@ def test_the_post_itself_is_in_no_instrument_where_its_likes_or_its_order_are_un
     others = PAST_SUCCESS["other_posts"][1](unknown, unknown.table("posts"))
     assert np.isnan(others[first])
     assert np.isfinite(others[same]).all()
+    likes[first], likes[same[0]] = 7, None
+    without = changed(market, likes=likes)
+    earlier = PAST_SUCCESS["earlier_posts"][1](without, without.table("posts"))
+    assert earlier[same[0]] == 7, "its own likes are not needed"
 
 
 @pytest.mark.parametrize(

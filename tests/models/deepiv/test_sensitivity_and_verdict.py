@@ -157,8 +157,10 @@ def test_gamma_of_few_creators_is_said_to_tell_nothing(data):
     strength = first_stage(t, z, x)
     few, enough = (verdict(strength, gamma=gamma(0.1, 0.4, clusters)).text for clusters in (4, 6))
     assert "cross-fitted in 4 folds" in few
-    assert "They are of 4 creators, and with so few a p-value is hardly ever below 0.12" in few
+    assert "They are of 4 creators: with so few, neither γ nor p tells anything." in few
     assert "with so few" not in enough
+    assert verdict(strength, gamma=gamma(0.1, 0.05, 5)).warnings == ()
+    assert len(verdict(strength, gamma=gamma(0.1, 0.05, 6)).warnings) == 1
 
 
 def test_objections_are_warnings(data):

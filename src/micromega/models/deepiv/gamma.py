@@ -38,6 +38,15 @@ class Gamma:
     clusters: int
     folds: int
 
+    @property
+    def least_p_value(self) -> float:
+        """Of all signs that differ: −ê has the γ of ê, so C signs make 2^(C − 1) draws."""
+        return float(2.0 ** (1 - self.clusters))
+
+    def speaks_against(self, level: float) -> bool:
+        """Whether the residual can be predicted, with clusters enough to say so at that level."""
+        return self.value > 0 and self.p_value <= level and self.least_p_value <= level
+
 
 def residual_gamma(
     residual: ArrayLike,

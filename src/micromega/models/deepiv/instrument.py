@@ -43,19 +43,20 @@ def _mean_without_the_post(market: Market, posts: pa.Table) -> Reals:
 
 
 def _mean_of_earlier_posts(market: Market, posts: pa.Table) -> Reals:
-    """Mean likes of the author's posts before this one's time; NaN for the first, and where the time is not known."""
+    """Mean known likes of the author's posts before this one's time; NaN where there are none."""
     likes, authors = (
         reals(posts["likes"]),
         pc.dictionary_encode(posts["account_id"]).combine_chunks().indices.to_numpy(),
     )
     time = np.asarray(pc.fill_null(posts["posted_at"].cast(pa.int64()), -(2**62)).to_numpy())
-    rows = np.flatnonzero(~np.isnan(likes) & (time > -(2**62)))
+    rows = np.flatnonzero(time > -(2**62))
     rows = rows[np.lexsort((time[rows], authors[rows]))]
     first = np.append(True, np.diff(authors[rows]) > 0)[: len(rows)]
     start = _latest(first)
     moment = _latest(first | np.append(True, np.diff(time[rows]) > 0)[: len(rows)])  # posts of one time are no earlier
-    total = np.cumsum(likes[rows]) - likes[rows]
-    before = moment - start
+    known = ~np.isnan(likes[rows])
+    total, count = (np.cumsum(of) - of for of in (np.where(known, likes[rows], 0), known.astype(np.int64)))
+    before = count[moment] - count[start]
     mean = np.full(len(likes), np.nan)
     later = before > 0
     mean[rows[later]] = (total[moment] - total[start])[later] / before[later]

@@ -93,7 +93,7 @@ def best_penalty(features: Reals, targets: Reals, new_features: Reals, new_targe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Fit:
-    """With kernels of one width: that of treatment and controls, coefficients (F,), penalties, error given z."""
+    """With kernels of one width: that of treatment and controls, coefficients (F,), error on the rows of stage 1."""
 
     kernel: Kernel
     coefficient: Reals
@@ -129,8 +129,8 @@ class KernelIV:
 
     Half of the clusters are for stage 1. Each stage's penalty is chosen on the other stage's rows; for stage 2 by the
     outcome given instruments, whereas the published code compares with the response at observed treatments, which
-    rewards confounded fits. Kernels are as wide as columns are apart (median), as published, or as whole rows are: what
-    gives the smaller error of that kind.
+    rewards confounded fits. Kernels are as wide as columns are apart (median), as published, or as whole rows are:
+    what gives the smaller error there. (These rows are stage 1's, so the error is not that of rows never seen.)
 
     Args:
         landmarks: at most so many rows span a space; N / 2 or more: the published estimator.

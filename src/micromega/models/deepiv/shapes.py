@@ -13,6 +13,7 @@ The rule, on the tier averages f_1 … f_6 (those that were observed), with rang
 On the paper's 30 campaigns range / mean is at most 0.67 for those it calls linear and at least 1.5 for the others.
 """
 
+import math
 from enum import StrEnum
 
 import numpy as np
@@ -23,6 +24,8 @@ from micromega.tiers import tier_ranges
 
 Reals = NDArray[np.float64]
 
+SLIVER = math.log(2) / 2
+"""Observed part of a tier, in log followers, below which it says nothing: half of the narrowest tier, macro."""
 CONSTANT, STEP = 1.0, 0.1
 """Range as a share of |mean| below which a curve is constant; steps as a share of the range that do not count."""
 
@@ -54,7 +57,7 @@ def tier_averages(log_followers: ArrayLike, elasticity: ArrayLike, support: tupl
         support: first and last log followers that were observed; None: the whole curve.
 
     Returns:
-        (..., 6); NaN for a tier that the curve does not reach or that was not observed.
+        (..., 6); NaN for a tier that the curve does not reach, or of which no more than a `SLIVER` was observed.
 
     Raises:
         DataError: log followers do not rise.
@@ -65,7 +68,7 @@ def tier_averages(log_followers: ArrayLike, elasticity: ArrayLike, support: tupl
     first, last = (u[0], u[-1]) if support is None else (max(u[0], support[0]), min(u[-1], support[1]))
     found = []
     for low, high in tier_ranges(float(first), float(last)):
-        if np.isnan(low):
+        if np.isnan(low) or (support is not None and high - low < SLIVER):
             found.append(np.full(values.shape[:-1], np.nan))
             continue
         points = np.concatenate([[low], u[(u > low) & (u < high)], [high]])

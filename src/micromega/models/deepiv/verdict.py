@@ -95,7 +95,7 @@ def verdict(
 
 def _objections(gamma: Gamma | None) -> list[str]:
     found = []
-    if gamma is not None and gamma.p_value <= _LEVEL and gamma.value > 0:
+    if gamma is not None and gamma.speaks_against(_LEVEL):
         found.append(
             f"The instrument or the controls predict the model's residual (γ = {gamma.value:.2g}, p = "
             f"{gamma.p_value:.2g}): the instrument is invalid, or the response is not learnt well enough."
@@ -128,12 +128,8 @@ def _gamma_words(gamma: Gamma) -> str:
     if len(gamma.reference):
         low, high = gamma.reference.min(), gamma.reference.max()
         words += f"; between {low:.2g} and {high:.2g} if residuals had random signs (p = {gamma.p_value:.2g})"
-    least = 2.0 ** (1 - gamma.clusters)  # −ê has the γ of ê, so C signs make 2^(C − 1) draws that differ
-    few = (
-        f" They are of {gamma.clusters} creators, and with so few a p-value is hardly ever below {least:.2g}: it tells "
-        "next to nothing."
-    )
-    return f"{words}.{few if least > _LEVEL else ''} A γ near 0 does not prove the instrument valid."
+    few = f" They are of {gamma.clusters} creators: with so few, neither γ nor p tells anything."
+    return f"{words}.{few if gamma.least_p_value > _LEVEL else ''} A γ near 0 does not prove the instrument valid."
 
 
 def _residual_words(residuals: ResidualPrediction) -> str:
