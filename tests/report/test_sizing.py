@@ -221,6 +221,18 @@ def test_the_tables_hold_the_numbers_of_the_plan(kind):
     ]
 
 
+def test_a_bound_is_given_only_where_there_is_one():
+    """Not where the price is a function, nor where the curve's own hill inside a cell is above both ends."""
+    bound = "No curve that passes through the same points"
+    assert bound in page()
+    assert bound in page("price list")
+    free = solve(problem_of(cost_per_thousand=None, price=lambda followers: 0.01 * followers))
+    assert bound not in page_of(free)
+    certificate = verify(plan_of().problem, plan_of())
+    for other in (np.nan, 0.999 * certificate.objective):
+        assert bound not in page_of(plan_of(), certificate=dataclasses.replace(certificate, upper_bound=other))
+
+
 def test_comparisons_with_actual_choices():
     first, second = cells_of(page(), "comparisons")
     micro, mega = plan_of().comparisons

@@ -38,7 +38,7 @@ def good(name: str) -> tuple[pa.Table, Lineage]:
     if name == "response":
         columns = {
             "subject_id": ["p1", "p1", "p2"],
-            "log_followers": [9.0, 10.0, 9.0],
+            "log_followers": [9.0, 10.0, 9.45],
             "log_impressions": [11.0, 11.5, 12.0],
             "elasticity": [0.4, -0.1, 0.2],
             "lower": [0.1, -0.3, None],

@@ -11,9 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from micromega.errors import ScoreError
-from micromega.scores import TABLES, Lineage, ResponseFacts, ScoreKind, affinity_table, read_scores, write_scores
-from micromega.scores.digest import DIGEST_KEY, content_digest
-from micromega.scores.write import TABLE_KEY
+from micromega.scores import TABLES, Lineage, ScoreKind, affinity_table, read_scores, write_scores
 
 FINGERPRINT = "9b1c" * 16
 
@@ -136,54 +134,6 @@ def test_a_broken_table_is_refused_by_writer_and_reader(case, tmp_path, good):
     pq.write_table(broken.replace_schema_metadata(made_by.to_metadata()), path)  # somebody else's exporter
     with pytest.raises(ScoreError, match=words):
         read_scores(path, name=name)
-
-
-def test_a_response_table_from_before_shifts_and_facts_is_read(tmp_path, good):
-    """Six columns, a digest over those, no micromega.response: shifts are null, the facts unknown."""
-    table, made_by = good("response")
-    old = table.drop_columns(["direct_shift"])
-    metadata = replace(made_by, response=None).to_metadata() | {TABLE_KEY: "response"}
-    metadata[DIGEST_KEY] = content_digest(old, metadata)
-    path = tmp_path / "response.parquet"
-    pq.write_table(old.replace_schema_metadata(metadata), path)
-    scores = read_scores(path, name="response")
-    assert scores.lineage.response is None
-    assert scores.table["direct_shift"].null_count == 3
-    assert scores.table.drop_columns(["direct_shift"]).equals(old)
-    again = write_scores(old, tmp_path / "again.parquet", name="response", lineage=made_by)
-    assert read_scores(again, name="response").table.equals(scores.table)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"band": "both"}, "band is 'both'. Allowed: pointwise, simultaneous"),
-        ({"level": None}, "level is None"),
-        ({"level": 95}, "level is 95"),
-        ({"band": None}, "no band has none"),
-        ({"support": (9.0, 8.0)}, "support is 9.0 to 8.0"),
-        ({"centre": np.nan}, "centre nan"),
-    ],
-)
-def test_facts_of_a_response_that_mean_nothing_are_refused(changes, words):
-    facts = {"band": "pointwise", "level": 0.95, "support": (8.0, 12.0), "centre": 10.0}
-    assert ResponseFacts(**facts | {"band": None, "level": None}).level is None
-    with pytest.raises(ScoreError, match=words):
-        ResponseFacts(**facts | changes)
-
-
-def test_damaged_facts_and_facts_of_another_table_are_refused(tmp_path, good):
-    table, made_by = good("response")
-    for text in ("{", '{"band": "pointwise"}', '{"band": 3, "level": 0.9, "support": [1, 2], "centre": 1}', "[]"):
-        metadata = made_by.to_metadata() | {"micromega.response": text}
-        pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "response.parquet")
-        with pytest.raises(ScoreError, match="incomplete or damaged"):
-            read_scores(tmp_path / "response.parquet", name="response")
-    other, its = good("activation")
-    with pytest.raises(
-        ScoreError, match=r"Lineage.response is of a table \"response\"; this is a table \"activation\""
-    ):
-        write_scores(other, tmp_path / "a.parquet", name="activation", lineage=replace(its, response=made_by.response))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, good):

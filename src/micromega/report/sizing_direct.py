@@ -19,8 +19,9 @@ from matplotlib.ticker import MaxNLocator  # isort: skip
 
 
 def direct_words(direct: "DirectEffects", problem: "SizingProblem") -> str:
-    """What the best size would be at the δ where the mean elasticity is 0, or the last before, and at half of it."""
-    remark = ", where the average elasticity would be 0" if math.isclose(direct.deltas[-1], direct.zero) else ""
+    """What the best size would be at the δ where the curve's mean slope is 0, or the last before, and at half of it."""
+    flat = math.isclose(direct.deltas[-1], direct.zero)
+    remark = ", where the average slope of this page’s curve would be 0" if flat else ""
     half, end = len(direct.deltas) // 2, len(direct.deltas) - 1
     first, second = (f"{_best(direct, at, problem)} with {_delta(direct, at)}" for at in (half, end))
     return (

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from micromega.errors import ScoreError
+from micromega.scores.response import ResponseFacts
 from micromega.scores.schema import Lineage, ScoreKind, TableSpec
 
 SHOWN = 5  # bad rows named in a message
+_ROUNDING = 1e-9  # log followers: a mean may miss an end of the curve by its rounding
 
 BoolArray = npt.NDArray[np.bool_]
 IdMap = Mapping[str, Iterable[str]]
@@ -46,6 +48,8 @@ def check_table(table: pa.Table, spec: TableSpec, lineage: Lineage, *, file: str
     elif spec.name == "response":
         _check_bands(table, file)
         _check_shift(table, file)
+        if lineage.response is not None:
+            _check_facts(table, lineage.response, file)
     elif spec.name == "embedding":
         _check_vectors(table, file)
     return table
@@ -228,6 +232,30 @@ def _check_shift(table: pa.Table, file: str) -> None:
     what = "nulls of subjects that have values at other sizes"
     remedy = "Give all sizes of a subject or none."
     _fail(table, ["direct_shift"], null_N & np.isin(subject_N, known), what=what, remedy=remedy, file=file)
+
+
+def _check_facts(table: pa.Table, facts: ResponseFacts, file: str) -> None:
+    """Each curve reaches the observed sizes; the centre lies in each curve that a shift moves, or else in the table."""
+    if facts.band is None:
+        banded_N = ~table.column("lower").is_null().to_numpy()
+        what, remedy = "bounds though micromega.response says that there is no band", "Say what the band holds."
+        _fail(table, ["lower"], banded_N, what=what, remedy=remedy, file=file)
+    subject_N, size_N = codes(table.column("subject_id")), table.column("log_followers").to_numpy()
+    first_S, last_S = (np.full(subject_N.max() + 1, end) for end in (np.inf, -np.inf))
+    np.minimum.at(first_S, subject_N, size_N)
+    np.maximum.at(last_S, subject_N, size_N)
+    remedy = "Give micromega.response in log followers, of the posts that the curves were learnt from."
+    if facts.support is not None:
+        low, high = facts.support
+        what = f"sizes of subjects whose curve does not reach the support {low:g} to {high:g} of micromega.response"
+        outside_S = (last_S <= low) | (first_S >= high)
+        _fail(table, ["log_followers"], outside_S[subject_N], what=what, remedy=remedy, file=file)
+    moved_S = np.zeros(len(first_S), dtype=np.bool_)
+    moved_S[subject_N[~table.column("direct_shift").is_null().to_numpy()]] = True
+    low_S, high_S = np.where(moved_S, first_S, first_S.min()), np.where(moved_S, last_S, last_S.max())
+    outside_S = (facts.centre < low_S - _ROUNDING) | (facts.centre > high_S + _ROUNDING)
+    what = f"sizes of subjects whose curve does not hold the centre {facts.centre:g} of micromega.response"
+    _fail(table, ["log_followers"], outside_S[subject_N], what=what, remedy=remedy, file=file)
 
 
 def _check_vectors(table: pa.Table, file: str) -> None:

@@ -19,24 +19,27 @@ class ResponseFacts:
             its points by itself; None: the table has no bands.
         level: of the bands, in (0, 1); None where there are none.
         support: log followers between which sizes count as observed: those of nearly all posts that the model learnt
-            from.
+            from; None: not known. Posts of one size make no range, so two equal numbers become None.
         centre: mean log followers of those posts.
     """
 
     band: Band | None
     level: float | None
-    support: tuple[float, float]
+    support: tuple[float, float] | None
     centre: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "support", tuple(self.support))
         if self.band not in {None, "pointwise", "simultaneous"}:
             raise ScoreError(f"ResponseFacts: band is {self.band!r}. Allowed: pointwise, simultaneous, None.")
         if (self.band is None) != (self.level is None) or not (self.level is None or 0 < self.level < 1):
             raise ScoreError(f"ResponseFacts: level is {self.level}. A band has one between 0 and 1, no band has none.")
-        low, high = self.support
-        if not (low <= high and all(map(math.isfinite, (low, high, self.centre)))):
-            raise ScoreError(f"ResponseFacts: support is {low} to {high}, centre {self.centre}. Numbers must rise.")
+        if not math.isfinite(self.centre):
+            raise ScoreError(f"ResponseFacts: centre is {self.centre}. It must be a finite number.")
+        if self.support is not None:
+            low, high = self.support
+            if not (low <= high and math.isfinite(low) and math.isfinite(high)):
+                raise ScoreError(f"ResponseFacts: support is {low} to {high}. Two finite numbers must rise.")
+            object.__setattr__(self, "support", (low, high) if low < high else None)
 
     def to_text(self) -> str:
         """JSON."""
@@ -44,5 +47,5 @@ class ResponseFacts:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read them back; ValueError, TypeError or ScoreError where the text is damaged."""
+        """Read them back; ValueError, TypeError, OverflowError or ScoreError where the text is damaged."""
         return cls(**json.loads(text))

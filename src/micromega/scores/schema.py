@@ -252,7 +252,7 @@ class Lineage:
                 git_commit=texts.pop("git_commit", None),
                 currency=texts.pop("currency", None),
             )
-        except (KeyError, ValueError, TypeError, ScoreError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, ScoreError) as error:
             raise ScoreError(
                 f"{file}: the lineage in its Parquet metadata is incomplete or damaged ({error}). "
                 "Write the scores again (evaluate.py)."

@@ -62,6 +62,7 @@ def test_the_mean_is_the_integral_over_what_was_observed():
     fine = np.linspace(*SUPPORT, 200_001)
     found = np.interp(fine, GRID, HUMP).mean()
     assert mean_inside(GRID, HUMP, SUPPORT) == pytest.approx(found, rel=1e-5)
+    assert mean_inside(GRID, HUMP, (GRID[3], GRID[3])) == pytest.approx(HUMP[3])  # one size was observed
 
 
 def test_the_direct_effect_moves_mean_and_class():

@@ -106,16 +106,29 @@ def test_the_table_says_which_sizes_were_observed():
     rng = np.random.default_rng(0)
     all_posts = np.concatenate([rng.uniform(1e4, 1e5, 400), rng.uniform(1e6, 5e6, 600)])
     world = market(posts=pa.table({"author_followers": all_posts}))
-    steep = {"cost_per_thousand": 0.1, "support_share": 1.0}
+    steep = {"cost_per_thousand": 0.1}
     known = solve(build(steep, world=world, facts=FACTS))
     assert known.problem.support == FACTS.support
     assert known.supported.followers == pytest.approx(1e5)
     assert known.standing is Standing.EXTRAPOLATED
     said = "Sizes that were observed: 10,000 to 100,000 followers, of nearly all posts that the model learnt from."
     assert known.problem.notes[-1] == said
-    guessed = solve(build(steep, world=world))
+    guessed = solve(build(steep | {"support_share": 1.0}, world=world))
     assert guessed.supported.followers > 4.5e6, "a table without facts: the market's posts stand in"
     assert "does not say which posts its model learnt from" in guessed.problem.notes[-1]
+
+
+def test_a_share_of_the_posts_is_refused_where_the_table_says_what_was_observed():
+    unknown = dataclasses.replace(FACTS, support=None)
+    for facts in (FACTS, unknown):
+        with pytest.raises(ConfigError, match=r"problem.support_share: .* 0.99 of the market's posts .* Leave it null"):
+            build({"support_share": 0.99}, facts=facts)
+    problem = build(facts=unknown)
+    assert problem.support is None
+    assert problem.notes[-1].startswith("Which sizes were observed is not known")
+    assert solve(problem).inside_support is None
+    usual, said = (build(config).support for config in ({}, {"support_share": 0.99}))
+    assert usual == said
 
 
 def test_the_table_says_the_level_of_its_band():

@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.interpolate import CubicHermiteSpline
 
 from micromega.errors import DataError
 from micromega.report.sizing import render_sizing
 from micromega.solvers.sizing import SizingProblem, direct_effects, optimal_followers, solve, verify
+from micromega.solvers.sizing.curves import curves_of
 from micromega.solvers.sizing.direct import with_direct_effect
 
 GRID = np.linspace(np.log(300), np.log(5e6), 100)
@@ -87,10 +89,42 @@ def test_the_level_stays_at_the_mean_or_at_the_observed_post():
         assert moved.elasticity == pytest.approx(np.full(100, 0.3))
 
 
+def test_zero_is_that_of_the_curve_in_use():
+    """Elasticities that are half the curve's slopes are not used, so they do not say where its slope is 0 either."""
+    unlike = direct_effects(problem_of(6 + 0.7 * GRID, np.full(100, 0.35), np.ones(100)))
+    assert unlike.zero == pytest.approx(0.7)
+    assert unlike.followers[-1] == pytest.approx(300, rel=1e-6), "flat: the smallest is the best"
+    without = direct_effects(problem_of(6 + 0.7 * GRID, None, np.ones(100)))
+    assert without.zero == unlike.zero
+    assert without.profit == pytest.approx(unlike.profit)
+
+
+def test_whether_elasticities_are_used_is_decided_once():
+    """4 % off: used. Near zero they are more than 5 % off what is left of the slopes, and are still used."""
+    u = GRID[::12]
+    slope = 0.5 + 0.3 * np.sin(u)
+    problem = SizingProblem(
+        log_followers=u,
+        log_impressions=6 + 0.5 * u - 0.3 * np.cos(u),
+        elasticity=1.02 * slope,
+        direct_shift=np.ones(len(u)),
+        centre=CENTRE,
+        value_per_impression=0.02,
+        cost_per_thousand=0.1,
+    )
+    assert not curves_of(problem).notes
+    found = direct_effects(problem)
+    assert curves_of(with_direct_effect(problem, found.deltas[-5])).notes
+    for at, delta in enumerate(found.deltas):
+        left = with_direct_effect(problem, delta)
+        fine = np.linspace(u[0], u[-1], 20_001)
+        curve = CubicHermiteSpline(u, left.log_impressions, left.elasticity)
+        assert found.profit[at] == pytest.approx((0.02 * np.exp(curve(fine)) - 1e-4 * np.exp(fine)).max(), rel=1e-5)
+
+
 def test_where_nothing_can_be_said():
     flat = np.full(100, 0.5)
     assert direct_effects(problem_of(6 + 0.5 * GRID, flat, None)) is None
-    assert direct_effects(problem_of(6 + 0.5 * GRID, None, flat)) is None
     assert direct_effects(problem_of(6 + 0.5 * GRID, flat, np.zeros(100))) is None
     for centre in (None, 30.0):
         with pytest.raises(DataError, match="centre inside the curve"):
@@ -117,7 +151,7 @@ def test_the_report_says_and_draws_it():
     page = page_of(problem, direct).replace("\N{NO-BREAK SPACE}", " ")
     assert f"the best size would be {float(f'{direct.followers[20]:.3g}'):,.0f} followers" in page
     assert "with δ = 0.125, and the best size would be 300 followers" in page
-    assert "with δ = 0.250, where the average elasticity would be 0. The plan takes δ to be 0." in page
+    assert "with δ = 0.250, where the average slope of this page’s curve would be 0. The plan takes δ to be 0." in page
     assert 'id="direct"' in page
     assert "mean log followers of the posts" in page
     assert "If the instrument acted" not in page_of(problem, None)

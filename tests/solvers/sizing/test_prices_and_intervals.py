@@ -1,11 +1,16 @@
 """Prices of other forms, and the interval of the best size."""
 
+import json
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
-from micromega.solvers.sizing import Standing, optimal_followers, verify
+from micromega.solvers.sizing import Standing, certify, optimal_followers, verify
 from micromega.solvers.sizing.prices import PriceList
+from micromega.solvers.sizing.search import _looked_at
 from micromega.tiers import TIERS
 
 GRID = np.linspace(np.log(300), np.log(5e6), 150)
@@ -96,7 +101,89 @@ def test_corners_of_a_price_list_off_the_grid():
     profit = 32 * np.exp(fine / 2) - listed(np.exp(fine))
     assert plan.optimum.followers == pytest.approx(9_000, rel=1e-9)
     assert plan.optimum.profit == pytest.approx(profit.max())
+    certificate = verify(plan.problem, plan)
+    assert certificate.ok
+    assert certificate.upper_bound >= certificate.objective
+
+
+def valley(half=1e3):
+    """A size that costs next to nothing inside a cell of the grid, whose ends are dear."""
+    u = np.linspace(np.log(1e3), np.log(1e6), 6)
+    sizes = np.array([1e3, 2.1e4 - half, 2.1e4, 2.1e4 + half, 1e6])
+    listed = PriceList(sizes, np.array([900.0, 5000, 1, 5000, 9e5]))
+    return plan_of(log_followers=u, log_impressions=np.log(1600) + 0.5 * u, cost=listed)
+
+
+def test_the_bound_knows_the_cheap_sizes_inside_a_cell():
+    """Within the cell, at best its upper end's impressions for 1: 32 · 10^2.4 − 1 with cells of .6 decades."""
+    plan = valley()
+    certificate = verify(plan.problem, plan)
+    assert certificate.ok
+    assert certificate.objective == pytest.approx(32 * np.sqrt(2.1e4) - 1)
+    assert certificate.upper_bound == pytest.approx(32 * 10**2.4 - 1)
+    assert certificate.gap == pytest.approx(certificate.upper_bound / certificate.objective - 1)
+
+
+def test_a_price_that_is_any_function_has_no_bound():
+    plan = plan_of(cost=lambda followers: 0.04 * followers)
+    certificate = verify(plan.problem, plan)
+    assert certificate.ok
+    assert np.isnan([certificate.upper_bound, certificate.gap]).all()
+    assert json.loads(certificate.to_json())["upper_bound"] is None
+
+
+def test_an_optimum_above_the_bound_fails(monkeypatch):
+    plan = valley()
+    monkeypatch.setattr(certify, "_bound", lambda *_: 3_933.79)
+    (broken,) = (check for check in verify(plan.problem, plan).checks if not check.ok)
+    assert broken.name == "upper bound"
+
+
+@pytest.mark.parametrize("sizes", [[5e3], [200.0, 4e3, 1e5], [1e3, 1e8]])
+def test_the_checker_reads_a_price_list_by_itself(monkeypatch, sizes):
+    listed = PriceList(np.array(sizes), 40.0 * np.sqrt(sizes))
+    plan = plan_of(cost=listed)
     assert verify(plan.problem, plan).ok
+    assert verify(plan.problem, plan).spend == pytest.approx(plan.optimum.cost, rel=1e-12)
+    monkeypatch.setattr(PriceList, "__call__", lambda _, followers: 0.9 * followers)
+    wrong = plan_of(cost=listed)
+    assert "profit curve" in {check.name for check in verify(wrong.problem, wrong).checks if not check.ok}
+
+
+def test_a_better_corner_of_a_price_list_is_not_overlooked_by_the_checker():
+    """The valley lies between two points of the checker's own grid."""
+    plan = valley(half=50)
+    worse = plan.tiers[0]
+    failed = {check.name for check in verify(plan.problem, replace(plan, optimum=worse)).checks if not check.ok}
+    assert "optimum: none better" in failed
+
+
+def test_an_optimum_at_the_end_is_its_own_bound():
+    """Cheaper the larger: bound and objective are the same number but for rounding."""
+    for end in np.linspace(11, 12, 50):
+        u = np.linspace(6, end, 17)
+        plan = plan_of(log_followers=u, log_impressions=6 + u / 2, cost=100 - u)
+        certificate = verify(plan.problem, plan)
+        assert certificate.ok
+        assert certificate.upper_bound >= certificate.objective
+        assert certificate.gap < 1e-12
+
+
+def test_what_is_looked_at_stays_on_the_curve_and_in_memory():
+    """A price at each of 1,000 points: sixteen million distances would take 128 MB."""
+    grid = np.linspace(np.log(300), np.log(5e6), 1_000)
+    problem = plan_of(log_followers=grid, log_impressions=6 + 0.5 * grid, cost=0.01 * np.exp(grid)).problem
+    tracemalloc.start()
+    u = _looked_at(problem)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10e6
+    corner = grid[1:-1]
+    assert np.isin(np.concatenate([corner - 1e-6, corner, corner + 1e-6]), u).all()
+    assert (np.diff(u) > 5e-7).all()
+    close = PriceList(np.exp([GRID[0] + 5e-7, GRID[-1] - 5e-7]), np.array([5.0, 5e4]))
+    u = _looked_at(plan_of(cost=close).problem)
+    assert (u[0], u[-1]) == (GRID[0], GRID[-1])
 
 
 def test_draws_of_the_level_give_the_percentiles_of_the_closed_form():

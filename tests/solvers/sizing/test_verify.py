@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from micromega.solvers.sizing import SizingProblem, solve, verify
@@ -33,6 +33,14 @@ FLAT_AND_STEEP = [(2.5, 3, 8), (2.5, 3, 13)]
     cost=st.floats(0.01, 100),
     support=st.none() | st.tuples(st.floats(6, 9), st.floats(10, 16)),
     seed=st.integers(0, 1000),
+)
+@example(  # a hill and a valley so shallow that the other interpolation has none
+    parameters=[(0.5, 1.75, 11.25), (0.5625, 1.75, 11.25), (0.5625, 1.75, 11.125)],
+    points=8,
+    uneven=False,
+    cost=0.140625,
+    support=None,
+    seed=0,
 )
 @settings(max_examples=120, deadline=None)
 def test_what_the_solver_says_is_confirmed(parameters, points, uneven, cost, support, seed):

@@ -153,8 +153,8 @@ class DeepIVEvaluationConfig:
     (linear, degree 2, degree 3), DFIV, kernel IV, and one network of each stage of Deep IV with the estimation named,
     where the model itself has another (settings are those of the model; ranks are not cross-fitted). The last four take
     as long as a training or longer."""
-    kernel_posts: Positive = 4_000
-    """That kernel IV is fitted to, at most."""
+    kernel_posts: Positive = 20_000
+    """That kernel IV is fitted to, at most: it holds 32 KB for each."""
     refits: bool = True
     """Train stage 1 once more without the instrument, for what it adds to the likelihood of followers, and stage 2 with
     the instrument as the outcome, for what a direct effect would do to the curve: one network each."""

@@ -105,5 +105,7 @@ def direct_effect(
 def mean_inside(log_followers: Reals, elasticity: Reals, support: tuple[float, float]) -> float:
     """Average a curve, straight between points, over the part of log followers that was observed."""
     low, high = max(support[0], log_followers[0]), min(support[1], log_followers[-1])
+    if low >= high:  # one size was observed
+        return float(np.interp(low, log_followers, elasticity))
     u = np.concatenate([[low], log_followers[(log_followers > low) & (log_followers < high)], [high]])
     return float(np.trapezoid(np.interp(u, log_followers, elasticity), u) / (high - low))

@@ -18,6 +18,7 @@ from micromega.solvers.sizing.problem import SizingProblem
 
 Reals = NDArray[np.float64]
 _USUAL = 0.95
+_USUAL_SHARE = 0.99
 
 
 class MarketTables(Protocol):
@@ -52,7 +53,7 @@ def build_problem(config: SizingConfig, *, scores: Scores, market: MarketTables)
     facts = scores.lineage.response
     lower, upper, band_notes = _band(rows, scores.lineage)
     level, level_notes = _level(config.level, facts, banded=lower is not None)
-    support, support_note = _observed(config, facts, market)
+    support, support_note = _observed(config.support_share, facts, market)
     shift = None if facts is None or rows["direct_shift"].null_count else _reals(rows["direct_shift"])
     points = sorted(config.price_points, key=lambda point: point.followers)
     if len({point.followers for point in points}) < len(points):
@@ -133,15 +134,23 @@ def _level(wanted: float | None, facts: ResponseFacts | None, *, banded: bool) -
 
 
 def _observed(
-    config: SizingConfig, facts: ResponseFacts | None, market: MarketTables
+    share: float | None, facts: ResponseFacts | None, market: MarketTables
 ) -> tuple[tuple[float, float] | None, str]:
     """Log followers between which sizes count as observed, and a note that says whose."""
     if facts is None:
-        support, words = _support(config.support_share, market)
+        support, words = _support(_USUAL_SHARE if share is None else share, market)
         if support is None:
             return support, words
         unknown = "The response table does not say which posts its model learnt from: some of these may not be."
         return support, f"{words} {unknown}"
+    if share is not None:
+        raise ConfigError(
+            "problem.support_share: it is for a response table that says nothing of the posts that its model learnt "
+            f"from. This one does, so {share:g} of the market's posts would not be used. Leave it null."
+        )
+    if facts.support is None:
+        words = "Which sizes were observed is not known: the response table gives no range of them, as where nearly all"
+        return None, f"{words} posts that the model learnt from have the same number of followers."
     low, high = (f"{math.exp(end):,.0f}" for end in facts.support)
     words = f"Sizes that were observed: {low} to {high} followers, of nearly all posts that the model learnt from."
     return facts.support, words

@@ -1,7 +1,8 @@
 """The sizing certificate: profit recomputed from the problem on a ten times finer grid, by another interpolation.
 
-It knows no algorithm: log impressions go through Akima's piecewise cubic here, not the solver's monotone one. Where two
-interpolations differ, the curve does not say which is right, so a profit is compared with that much room.
+It knows no algorithm: log impressions go through Akima's piecewise cubic here, not the solver's monotone one, and a
+price list is read by lines of its own. Where two interpolations differ, the curve does not say which is right, so a
+profit is compared with that much room.
 """
 
 import math
@@ -14,6 +15,7 @@ from scipy.interpolate import Akima1DInterpolator
 
 from micromega.solvers.plan import Certificate, Check
 from micromega.solvers.sizing.answer import Root, Size, SizingPlan
+from micromega.solvers.sizing.prices import PriceList
 from micromega.solvers.sizing.problem import SizingProblem
 
 Reals = NDArray[np.float64]
@@ -30,6 +32,8 @@ class _Recomputed:
     def __init__(self, problem: SizingProblem) -> None:
         self.problem = problem
         self.x = problem.log_followers
+        listed = np.log(problem.price.followers) if isinstance(problem.price, PriceList) else np.empty(0)
+        self.corner = listed[(listed > self.x[0]) & (listed < self.x[-1])]
         self.node = self._profit(self.x, problem.log_impressions)
         self.u = np.interp(np.arange(_FINER * (len(self.x) - 1) + 1) / _FINER, np.arange(len(self.x)), self.x)
         self.fine = self.profit(self.u)
@@ -45,9 +49,13 @@ class _Recomputed:
 
     def room(self, u: Reals) -> Reals:
         """How far two interpolations of the same points are apart near u, in currency, (K,)."""
-        cell = np.clip(np.searchsorted(self.x, u, side="right") - 1, 0, len(self.x) - 2)
+        cell = self.cell(u)
         near = [self.room_of_cell[np.clip(cell + step, 0, len(self.x) - 2)] for step in (-1, 0, 1)]
         return np.asarray(np.max(near, axis=0))
+
+    def cell(self, u: Reals) -> NDArray[np.int64]:
+        """Cell of the grid that each u lies in, (K,)."""
+        return np.clip(np.searchsorted(self.x, u, side="right") - 1, 0, len(self.x) - 2)
 
     def _profit(self, u: Reals, log_impressions: Reals) -> Reals:
         revenue = self.problem.value_per_impression * np.exp(log_impressions + self.problem.shift)
@@ -58,6 +66,8 @@ class _Recomputed:
         problem = self.problem
         if problem.cost_per_thousand is not None:
             return followers * problem.cost_per_thousand / 1000 + problem.fixed_cost
+        if isinstance(problem.price, PriceList):
+            return _listed_price(problem.price.followers, problem.price.price, followers) + problem.fixed_cost
         if callable(problem.price):
             return np.asarray(problem.price(followers), dtype=np.float64) + problem.fixed_cost
         assert problem.price is not None
@@ -65,10 +75,22 @@ class _Recomputed:
 
     def highest(self, low: float, high: float) -> tuple[float, float]:
         """Highest profit in a range of log followers, less the room there, and where."""
-        inside = (self.u >= low) & (self.u <= high)
-        u = np.concatenate([[low], self.u[inside], [high]])
+        every = np.concatenate([self.u, self.corner])
+        u = np.concatenate([[low], every[(every >= low) & (every <= high)], [high]])
         sure = self.profit(u) - self.room(u)
         return float(sure.max()), float(u[np.argmax(sure)])
+
+
+def _listed_price(sizes: Reals, prices: Reals, followers: Reals) -> Reals:
+    """(K,) by lines through the list's points, (P,), which go on through the origin below the first and above the last.
+
+    So the origin and a far point of the last price per follower make two points more of the same list.
+    """
+    far = 2 * float(np.max(followers, initial=sizes[-1]))
+    x = np.concatenate([[0], sizes, [far]])
+    y = np.concatenate([[0], prices, [prices[-1] / sizes[-1] * far]])
+    line = np.searchsorted(x, followers, side="right") - 1
+    return np.asarray(y[line] + (followers - x[line]) * (y[line + 1] - y[line]) / (x[line + 1] - x[line]))
 
 
 def verify(problem: SizingProblem, plan: SizingPlan) -> Certificate:
@@ -79,22 +101,27 @@ def verify(problem: SizingProblem, plan: SizingPlan) -> Certificate:
         plan: what was answered; nothing in it is believed.
 
     Returns:
-        Checks of the curve, the optimum, the best size inside the support, the roots and the flags. The upper bound is
-        for every curve through the same points that rises or falls within each cell: no size earns more; `gap` says how
-        much that leaves open, which a finer grid makes smaller.
+        Checks of the curve, the optimum, the best size inside the support, the roots, the flags and the bound. That
+        upper bound is for every curve through the same points that rises or falls within each cell: no size earns more;
+        `gap` says how much that leaves open, which a finer grid makes smaller. Both are NaN where the price is a
+        function, which may be cheaper anywhere.
     """
     own = _Recomputed(problem)
     scale = float(np.max(np.abs(own.node))) + problem.value_per_impression * float(
         np.exp(problem.log_impressions.max() + problem.shift)
     )
     bound = _bound(problem, own)
-    objective = float(own.profit(np.array([math.log(plan.optimum.followers)]))[0])
+    best = np.array([math.log(plan.optimum.followers)])
+    objective = float(own.profit(best)[0])
+    if 0 < objective - bound <= _ROUNDING * scale:  # an optimum at an end of the curve may be its own bound
+        bound = objective
     checks = [
         _check_curve(own, plan, scale),
         *_check_size("optimum", plan.optimum, own, (float(own.x[0]), float(own.x[-1])), scale),
         *_check_size("best inside the support", plan.supported, own, problem.inner_range, scale),
         *_check_roots(plan.roots, own, scale),
         _check_flags(problem, plan),
+        *_check_bound(objective, bound, float(own.room(best)[0]) + _ROUNDING * scale),
     ]
     return Certificate(
         status=plan.status,
@@ -102,18 +129,31 @@ def verify(problem: SizingProblem, plan: SizingPlan) -> Certificate:
         objective=objective,
         spend=float(own.cost(np.array([plan.optimum.followers]))[0]),
         upper_bound=bound,
-        gap=max(0.0, bound - objective) / abs(objective) if objective else math.inf,
+        gap=float(np.maximum(0.0, bound - objective)) / abs(objective) if objective else math.inf,
         row_slack=np.zeros(0),
         cases=1,
     )
 
 
 def _bound(problem: SizingProblem, own: _Recomputed) -> float:
-    """Best profit if each cell had its more popular end's impressions at its cheaper end's cost."""
+    """Best profit if each cell had its more popular end's impressions at its lowest cost; NaN where that is unknown.
+
+    Costs run straight in followers between the cell's ends and a list's points, so the lowest is at one of those.
+    """
+    if callable(problem.price) and not isinstance(problem.price, PriceList):
+        return math.nan
     impressions = np.exp(problem.log_impressions + problem.shift)
     cost = own.cost(np.exp(own.x))
+    lowest = np.minimum(cost[1:], cost[:-1])
+    np.minimum.at(lowest, own.cell(own.corner), own.cost(np.exp(own.corner)))
     best = problem.value_per_impression * np.maximum(impressions[1:], impressions[:-1])
-    return float(np.max(best - np.minimum(cost[1:], cost[:-1])))
+    return float(np.max(best - lowest))
+
+
+def _check_bound(objective: float, bound: float, room: float) -> Iterable[Check]:
+    if not math.isnan(bound):
+        words = f"The optimum earns {objective:,.2f}, and the upper bound is {bound:,.2f}."
+        yield _check("upper bound", objective <= bound + room, objective, bound + room, words)
 
 
 def _check_curve(own: _Recomputed, plan: SizingPlan, scale: float) -> Check:
@@ -149,7 +189,7 @@ def _check_roots(roots: tuple[Root, ...], own: _Recomputed, scale: float) -> Ite
         if root.smooth:
             residual = abs(_residual(own, u, 1e-4 * cell))
             worst = max(worst, residual)
-            ok &= residual <= _RESIDUAL or _changes_sign(own, u, cell)
+            ok &= residual <= _RESIDUAL or _changes_sign(own, u, cell) or _nearly_flat(own, u, cell)
         else:
             ok &= any(_turns(own, root, u, share * cell, scale) for share in (1e-2, 1e-4))  # others may be near
     kinds = [root.kind for root in sorted(roots, key=lambda root: root.size.followers)]
@@ -184,6 +224,13 @@ def _changes_sign(own: _Recomputed, u: float, step: float) -> bool:
     at = np.clip(np.linspace(u - step, u + step, 4 * _FINER + 1), own.x[0], own.x[-1])
     rise = np.diff(own.profit(at))
     return bool(rise.min() <= 0 <= rise.max())
+
+
+def _nearly_flat(own: _Recomputed, u: float, step: float) -> bool:
+    """Whether the slope changes the profit by no more over a cell than two interpolations are apart there."""
+    at = np.clip(np.array([u - 1e-4 * step, u + 1e-4 * step]), own.x[0], own.x[-1])
+    slope = float(np.diff(own.profit(at))[0] / np.diff(at)[0])
+    return bool(abs(slope) * step <= float(own.room(np.array([u]))[0]))
 
 
 def _missed(roots: tuple[Root, ...], own: _Recomputed, scale: float) -> int:

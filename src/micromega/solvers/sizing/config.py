@@ -46,9 +46,9 @@ class SizingConfig:
     """Mean of exp(residual) (Duan): exp(curve) times this is expected impressions."""
     anchor: Anchor | None = None
     """An observed post instead: the curve is moved through it."""
-    support_share: Annotated[float, Field(gt=0, le=1)] = 0.99
+    support_share: Annotated[float, Field(gt=0, le=1)] | None = None
     """Only where the response table does not say which sizes its model learnt from: the central share of the market's
-    posts (or creators), by followers, that counts as observed."""
+    posts (or creators), by followers, that counts as observed; null: .99. Refused where the table says it."""
     level: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Of the response table's band, and so of the optimum's interval; null: as the table says, .95 if it says nothing.
     Another level than the table's is refused."""

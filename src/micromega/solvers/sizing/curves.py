@@ -1,6 +1,6 @@
 """Impressions, cost and profit between the points of the grid. K log followers u, B draws, G points of the grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -76,16 +76,28 @@ class Curves:
 
 
 def curves_of(problem: SizingProblem) -> Curves:
-    """Interpolate the problem's curve."""
-    x, y = problem.log_followers, problem.log_impressions + problem.shift
+    """Interpolate the problem's curve, by its elasticities where they are its slopes."""
+    fitting = without_misfits(problem)
+    words = "The elasticities given are not the slopes of the curve given: slopes are taken from the curve."
+    return replace(interpolated(fitting), problem=problem, notes=() if fitting is problem else (words,))
+
+
+def without_misfits(problem: SizingProblem) -> SizingProblem:
+    """The problem itself, or without its elasticities where they are not the slopes of its curve."""
     if problem.elasticity is None:
-        return Curves(problem=problem, log_impressions=PchipInterpolator(x, y), notes=())
-    area = np.diff(x) * (problem.elasticity[1:] + problem.elasticity[:-1]) / 2
-    rise = np.diff(y)
-    if np.abs(area - rise).sum() > _DISAGREEMENT * max(np.abs(rise).sum(), 1e-3):
-        words = "The elasticities given are not the slopes of the curve given: slopes are taken from the curve."
-        return Curves(problem=problem, log_impressions=PchipInterpolator(x, y), notes=(words,))
-    return Curves(problem=problem, log_impressions=CubicHermiteSpline(x, y, problem.elasticity), notes=())
+        return problem
+    area = np.diff(problem.log_followers) * (problem.elasticity[1:] + problem.elasticity[:-1]) / 2
+    rise = np.diff(problem.log_impressions)
+    apart = np.abs(area - rise).sum() > _DISAGREEMENT * max(np.abs(rise).sum(), 1e-3)
+    return replace(problem, elasticity=None) if apart else problem
+
+
+def interpolated(problem: SizingProblem) -> Curves:
+    """Interpolate the problem's curve, by its elasticities if it has any, whether they fit or not."""
+    x, y = problem.log_followers, problem.log_impressions + problem.shift
+    given = problem.elasticity
+    curve = PchipInterpolator(x, y) if given is None else CubicHermiteSpline(x, y, given)
+    return Curves(problem=problem, log_impressions=curve, notes=())
 
 
 def price_list_of(problem: SizingProblem) -> PriceList | None:

@@ -44,7 +44,7 @@ class SizingProblem:
         direct_shift: what a direct effect of the instrument of 1, in log impressions per standard deviation, would take
             off the elasticity, (G,); None: not known.
         centre: mean log followers of the posts that the curve was learnt from, where such an effect would leave the
-            level as it is.
+            level as it is: approximately; exactly where the shift is the same at all sizes.
         notes: what happened while the problem was built, in words.
     """
 

@@ -106,16 +106,17 @@ def _optional(values: ArrayLike | None) -> Reals | None:
     return None if values is None else np.asarray(values, dtype=np.float64)
 
 
-def solve(problem: SizingProblem) -> SizingPlan:
+def solve(problem: SizingProblem, *, curves: Curves | None = None) -> SizingPlan:
     """Find the best size.
 
     Args:
         problem: what is asked.
+        curves: how its curve runs between the points; None: `curves_of` decides.
 
     Returns:
         The plan.
     """
-    curves = curves_of(problem)
+    curves = curves_of(problem) if curves is None else curves
     roots = _roots(curves)
     low, high = float(problem.log_followers[0]), float(problem.log_followers[-1])
     best, inside = _best(curves, (low, high), roots), _best(curves, problem.inner_range, roots)
@@ -168,8 +169,11 @@ def _looked_at(problem: SizingProblem) -> Reals:
     u, corner = fine_grid(problem), kinks(problem)
     if not len(corner):
         return u
-    u = u[np.abs(u[:, None] - corner).min(axis=1) > _AT_CORNER]
-    return np.sort(np.concatenate([u, corner - _AT_CORNER, corner, corner + _AT_CORNER]))
+    after = np.searchsorted(corner, u)
+    below, above = corner[np.maximum(after - 1, 0)], corner[np.minimum(after, len(corner) - 1)]
+    clear = u[np.minimum(np.abs(u - below), np.abs(u - above)) > _AT_CORNER]
+    beside = np.clip(np.concatenate([corner - _AT_CORNER, corner + _AT_CORNER]), u[0], u[-1])
+    return np.unique(np.concatenate([clear, corner, beside]))
 
 
 def _refine(curves: Curves, low: float, high: float, rising: bool) -> _Turn:
