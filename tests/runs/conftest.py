@@ -36,3 +36,27 @@ def request_of(tmp_path, markets):
         return validate(config), config, tmp_path / runs / task / run_name(config, task)
 
     return make
+
+
+@pytest.fixture
+def saves(monkeypatch):
+    """Names of the checkpoints saved; `stop_after` breaks the run off after so many."""
+    from fingerprints import Killed
+
+    from micromega.runs.checkpoint import AtomicCheckpointIO
+
+    original = AtomicCheckpointIO.save_checkpoint
+
+    class Saves(list):
+        stop_after = None
+
+    names = Saves()
+
+    def save(self, checkpoint, path, storage_options=None):
+        original(self, checkpoint, path, storage_options)
+        names.append(path)
+        if len(names) == names.stop_after:
+            raise Killed
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+    return names

@@ -17,3 +17,7 @@ def result(folder):
         "csv": (folder / "metrics.csv").read_text(),
         "json": (folder / "metrics.json").read_text(),
     }
+
+
+class Killed(BaseException):
+    """Stands for the process's end."""

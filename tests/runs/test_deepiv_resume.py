@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from fingerprints import result
+from fingerprints import Killed, result
 from hydra import compose, initialize_config_dir
 
 from micromega import cli
@@ -13,7 +13,6 @@ from micromega.config.signature import run_name
 from micromega.config.validate import validate
 from micromega.models.deepiv.module import OutcomeModule, TreatmentModule
 from micromega.runs import record, train
-from micromega.runs.checkpoint import AtomicCheckpointIO
 from micromega.runs.signals import InterruptedBySignalError
 
 pytestmark = [
@@ -46,29 +45,15 @@ def results(folder):
     return result(Path(record.read_record(folder)["stages"]["treatment"])), result(folder)
 
 
-class Killed(BaseException):
-    """Stands for the process's end."""
-
-
 @pytest.mark.parametrize("part", [pytest.param(part, id=f"{part:.0%}") for part in (0.1, 0.4, 0.6, 0.9, 1.0)])
-def test_broken_off_after_a_checkpoint_it_ends_as_if_it_had_not_been(request_of, monkeypatch, part):
-    saved, stop = [], [0]
-    original = AtomicCheckpointIO.save_checkpoint
-
-    def save(self, checkpoint, path, storage_options=None):
-        original(self, checkpoint, path, storage_options)
-        saved.append(path)
-        if len(saved) == stop[0]:
-            raise Killed
-
-    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+def test_broken_off_after_a_checkpoint_it_ends_as_if_it_had_not_been(request_of, saves, part):
     whole, broken = request_of(runs="whole"), request_of(runs="broken")
     train.run(*whole)
-    stop[0] = max(1, round(part * len(saved)))
-    saved.clear()
+    saves.stop_after = max(1, round(part * len(saves)))
+    saves.clear()
     with pytest.raises(Killed):
         train.run(*broken)
-    stop[0] = 0
+    saves.stop_after = None
     train.run(*broken)
     assert results(broken[2]) == results(whole[2])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fingerprints import result
+from fingerprints import Killed, result
 
 from micromega import cli
 from micromega.config.signature import run_name
@@ -127,36 +127,22 @@ def test_bands_come_from_the_bootstrap(request_of):
     assert (np.array(subject["elasticity"]["upper"]) > np.array(subject["elasticity"]["lower"])).all()
 
 
-class Killed(BaseException):
-    """Stands for the process's end."""
-
-
 @pytest.mark.parametrize(
     "choose", [lambda count: [2, 4, 5, count], pytest.param(lambda count: range(1, count + 1), marks=pytest.mark.slow)]
 )
-def test_broken_off_after_a_checkpoint_it_ends_as_if_it_had_not_been(request_of, monkeypatch, choose):
+def test_broken_off_after_a_checkpoint_it_ends_as_if_it_had_not_been(request_of, saves, choose):
     """Four batches an epoch: within an epoch, after the best is saved, at the start of the next epoch, at the end."""
-    saved, stop = [], [0]
-    original = AtomicCheckpointIO.save_checkpoint
-
-    def save(self, checkpoint, path, storage_options=None):
-        original(self, checkpoint, path, storage_options)
-        saved.append(path)
-        if len(saved) == stop[0]:
-            raise Killed
-
-    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
     whole = request_of(runs="whole")
     train.run(*whole)
-    count, expected = len(saved), result(whole[2])
+    count, expected = len(saves), result(whole[2])
     assert load_checkpoint(newest_valid(whole[2] / FOLDER))["global_step"] == 2 * 4
     for after in choose(count):
-        saved.clear()
-        stop[0] = after
+        saves.clear()
+        saves.stop_after = after
         request = request_of(runs=f"broken-{after}")
         with pytest.raises(Killed):
             train.run(*request)
-        stop[0] = 0
+        saves.stop_after = None
         train.run(*request)
         assert result(request[2]) == expected, after
 

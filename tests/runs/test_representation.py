@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from fingerprints import result
+from fingerprints import Killed, result
 
 from micromega import cli
 from micromega.config.signature import run_name
@@ -13,7 +13,6 @@ from micromega.config.validate import validate
 from micromega.errors import CheckpointError, ConfigError, DataError
 from micromega.models.vsvae.evaluate import _device
 from micromega.runs import evaluate, train
-from micromega.runs.checkpoint import AtomicCheckpointIO
 from micromega.scores import read_scores
 from micromega.scores.embedding import vectors_of
 
@@ -72,33 +71,19 @@ def test_test_posts_alone(request_of):
     assert read_scores(request[2] / "embedding.parquet", name="embedding").table.num_rows == 34
 
 
-class Killed(BaseException):
-    """Stands for the process's end."""
-
-
 @pytest.mark.parametrize(
     "overrides", [(), ("model.posterior=mixture", "model.modality_dropout=0.3", "data.num_workers=1")]
 )
-def test_broken_off_is_as_never_stopped(request_of, monkeypatch, overrides):
-    original, saved = AtomicCheckpointIO.save_checkpoint, []
-
-    def save(self, checkpoint, path, storage_options=None):
-        original(self, checkpoint, path, storage_options)
-        saved.append(path)
-        if len(saved) == stop_after:
-            raise Killed
-
-    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
-    stop_after = None
+def test_broken_off_is_as_never_stopped(request_of, saves, overrides):
     whole = request_of(*overrides, runs="whole")
     train.run(*whole)
-    count, stop_after = len(saved), 4
-    assert count > 6
-    saved.clear()
+    assert len(saves) > 6
+    saves.clear()
+    saves.stop_after = 4
     broken = request_of(*overrides, runs="broken")
     with pytest.raises(Killed):
         train.run(*broken)
-    stop_after = None
+    saves.stop_after = None
     train.run(*broken)
     assert result(broken[2]) == result(whole[2])
 

@@ -4,11 +4,10 @@ import os
 import signal
 
 import pytest
-from fingerprints import result
+from fingerprints import Killed, result
 
 from micromega.errors import CheckpointError
 from micromega.runs import train
-from micromega.runs.checkpoint import AtomicCheckpointIO
 from micromega.runs.signals import InterruptedBySignalError
 
 pytestmark = [
@@ -32,30 +31,6 @@ SETTINGS = {
         *("model.optimiser=adamw", "model.weight_decay=0.001", "model.schedule=one_cycle"),
     ),
 }
-
-
-class Killed(BaseException):
-    """Stands for the process's end."""
-
-
-@pytest.fixture
-def saves(monkeypatch):
-    """Names of the checkpoints saved; `stop_after` breaks the run off after so many."""
-    original = AtomicCheckpointIO.save_checkpoint
-
-    class Saves(list):
-        stop_after = None
-
-    names = Saves()
-
-    def save(self, checkpoint, path, storage_options=None):
-        original(self, checkpoint, path, storage_options)
-        names.append(path)
-        if len(names) == names.stop_after:
-            raise Killed
-
-    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
-    return names
 
 
 def broken_off(request, after, saves):
