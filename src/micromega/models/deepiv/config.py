@@ -154,7 +154,7 @@ class DeepIVEvaluationConfig:
     where the model itself has another (settings are those of the model; ranks are not cross-fitted). The last four take
     as long as a training or longer."""
     kernel_posts: Positive = 20_000
-    """That kernel IV is fitted to, at most: it holds 32 KB for each."""
+    """That kernel IV is fitted to, at most: it holds 36 KB for each."""
     refits: bool = True
     """Train stage 1 once more without the instrument, for what it adds to the likelihood of followers, and stage 2 with
     the instrument as the outcome, for what a direct effect would do to the curve: one network each."""
