@@ -14,7 +14,8 @@ error need not fall: its best epoch counts, which only the truth knows, while ou
 choose.
 
 growth: posts of the platform design, 10³ to 10⁵, with --largest 10⁶: seconds of an epoch of each stage, of the nodes in
-between, peak memory, and the exponent in rows between the two largest.
+between, peak memory, and the exponent in rows between the two largest. Posts are drawn into files by another process,
+whose memory is not counted, and read from there.
 """
 
 import argparse
@@ -26,11 +27,13 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import deepiv_designs as designs
@@ -274,17 +277,27 @@ def told(table: dict[str, dict[str, list[float]]], wanted: argparse.Namespace) -
 # ---- growth ----
 
 
-def grown(rows: int, epochs: int) -> Spent:
-    """Some epochs of both stages on posts."""
+def drawn(rows: int, folder: str) -> None:
+    """Leave posts in files, one for each array."""
+    for field, values in dataclasses.asdict(designs.tiktok(rows, 0)).items():
+        kept = values.astype(np.float32) if values.dtype == np.float64 else values
+        np.save(Path(folder) / f"{field}.npy", kept)
+
+
+def grown(folder: str, epochs: int) -> Spent:
+    """Some epochs of both stages on posts from files."""
     stage = {"epochs": epochs}
     config = DeepIVModelConfig(treatment=TreatmentConfig(**stage), outcome=OutcomeConfig(**stage))
-    return deepiv(designs.tiktok(rows, 0), config, 0, lambda module: None)
+    data = designs.Rows(**{file.stem: np.load(file, mmap_mode="c") for file in Path(folder).glob("*.npy")})
+    return deepiv(data, config, 0, lambda module: None)
 
 
 def growth(sizes: tuple[int, ...], epochs: int) -> None:
     whole = []
     for rows in sizes:
-        spent, memory = alone(grown, rows, epochs)
+        with tempfile.TemporaryDirectory() as folder:
+            alone(drawn, rows, folder)
+            spent, memory = alone(grown, folder, epochs)
         first, second = (of[-1] / len(of) for of in (spent.first, spent.second))
         whole.append(first + second)
         name = f"{OURS}, {rows:,} posts"

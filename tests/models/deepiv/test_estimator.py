@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from micromega.errors import CheckpointError, ConfigError, DataError
-from micromega.models.deepiv import DeepIV
+from micromega.models.deepiv import DeepIV, batches
 from micromega.models.deepiv.batches import Rows, held_out_batches, spec_of
 from micromega.models.deepiv.config import DeepIVModelConfig
 from micromega.models.deepiv.integration import integrate
@@ -190,6 +190,22 @@ def test_many_instruments_no_controls_and_the_papers_setting():
     assert np.isfinite(model.predict(t=GRID, x=np.zeros((13, 0)))).all()
     assert model.config.treatment.components == 10
     assert model.config.treatment.hidden == model.config.outcome.hidden == (128, 64, 32)
+
+
+def test_the_scale_is_that_of_numpy_in_blocks_or_not(monkeypatch):
+    rng = np.random.default_rng(0)
+    data = {"t": rng.normal(5, 2, 250), "z": rng.normal(size=(250, 1)), "x": rng.normal(3, 0.1, (250, 2))}
+    values = {name: torch.from_numpy(of).float() for name, of in (data | {"y": rng.normal(size=250)}).items()}
+    weight = torch.from_numpy(rng.integers(0, 3, 250)).float()
+    for block in (64, 1_000):
+        monkeypatch.setattr(batches, "_BLOCK", block)
+        found = spec_of(values, weight)
+        for name, value in values.items():
+            rows = value.double().numpy()
+            centre = np.average(rows, axis=0, weights=weight.numpy())
+            spread = np.sqrt(np.average((rows - centre) ** 2, axis=0, weights=weight.numpy()))
+            np.testing.assert_allclose(found.mean[name], centre, rtol=1e-6)
+            np.testing.assert_allclose(found.deviation[name], spread, rtol=1e-6)
 
 
 def modules_of(config, data, cluster, folder):

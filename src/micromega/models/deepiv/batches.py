@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from micromega.models.deepiv.treatment import Mixture
 
 NAMES = ("t", "z", "x", "y")
+_BLOCK = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,22 @@ def spec_of(values: Mapping[str, Tensor], weight: Tensor) -> Spec:
     share = weight.double() / weight.double().sum()
     mean, deviation = {}, {}
     for name in NAMES:
-        value = values[name].double()
-        centre = torch.einsum("n,n...->...", share, value)
-        spread = torch.einsum("n,n...->...", share, (value - centre) ** 2).sqrt()
+        value = values[name]
+        centre = _moment(share, value)
+        spread = _moment(share, value, centre).sqrt()
         smallest = 1e-6 * (1 + centre.abs())
         mean[name], deviation[name] = centre.float(), torch.where(spread > smallest, spread, 1.0).float()
     return Spec(mean=mean, deviation=deviation)
+
+
+def _moment(share: Tensor, value: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Mean of rows (N, …) with shares (N,), or their variance around a centre; in float64 without a whole copy."""
+    found = torch.zeros(value.shape[1:], dtype=torch.float64)
+    for begin in range(0, len(value), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        rows = value[part].double() if centre is None else (value[part].double() - centre) ** 2
+        found += torch.einsum("n,n...->...", share[part], rows)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
